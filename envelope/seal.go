@@ -1,0 +1,133 @@
+package envelope
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asherah-sql/asherah-sql/internal/aead"
+)
+
+// appendSeal appends a bound record sealed under a data key of k that is not
+// kept, or under the one that k's users share.
+func (k *key) appendSeal(s *scratch, dst []byte, partition string, payload []byte, b *Binding) ([]byte, error) {
+	f := k.f
+	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, nil)
+	if f.policy.DataKeyReuse > 1 {
+		d, err := k.takeShared(s, s.ad, f.now())
+		if err != nil {
+			return nil, err
+		}
+		defer d.release()
+		return f.appendBound(s, dst, k.meta.Created, partition, d.wrapped[:], payload, b, d.locked, nil)
+	}
+	if err := k.wrap(s, layoutBound, s.ad); err != nil {
+		return nil, err
+	}
+	return f.appendBound(s, dst, k.meta.Created, partition, s.wrapped[:], payload, b, nil, nil)
+}
+
+// appendBound appends a bound record under the data key that is wrapped: in
+// locked, in ready, or else in s.
+func (f *SessionFactory) appendBound(s *scratch, dst []byte, created int64, partition string, wrapped, payload []byte, b *Binding, locked *lockedKey, ready *aead.Cipher) (_ []byte, err error) {
+	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, b)
+	// Made apart from dst: whatever the payload shares with dst's spare
+	// capacity has been read before anything is written there.
+	s.buf = appendBoundHeader(s.buf[:0], created, partition, f.names.suffix)
+	s.buf = append(s.buf, wrapped...)
+	switch {
+	case locked != nil:
+		if err := draw(f.random, s.nonce()); err != nil {
+			return nil, err
+		}
+		s.buf, err = locked.seal(s, layoutBound, s.buf, s.nonce(), payload, s.ad)
+	case ready != nil:
+		s.buf, err = ready.AppendSealAD(s.buf, payload, s.ad)
+	case f.random == nil:
+		s.buf, err = aead.AppendSealAD(s.buf, s.dataKey(), payload, s.ad)
+	default:
+		var c *aead.Cipher
+		if c, err = aead.NewCipherRandom(s.dataKey(), f.random); err == nil {
+			s.buf, err = c.AppendSealAD(s.buf, payload, s.ad)
+			c.Wipe()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("error encrypting data: %w", err)
+	}
+	n := len(s.buf)
+	if b.Encoding == EncodingText {
+		n = base64url.EncodedLen(n)
+	}
+	if err := checkRecordOut(textPrefix + n); err != nil {
+		return nil, err
+	}
+	dst = appendBoundPrefix(dst, b.Encoding, b.Epoch, b.Token)
+	if b.Encoding == EncodingText {
+		return base64url.AppendEncode(dst, s.buf), nil
+	}
+	return append(dst, s.buf...), nil
+}
+
+// parseFor takes a record apart, and refuses what by its own account belongs
+// elsewhere. The empty partition stands for the record's own.
+func (f *SessionFactory) parseFor(s *scratch, record []byte, partition string, b *Binding) (r boundRecord, err error) {
+	if !b.Bound && len(b.Bind) != 0 {
+		return r, b.check()
+	}
+	if r, s.buf, err = parseBound(record, b.Encoding, s.buf[:0]); err != nil {
+		return r, err
+	}
+	switch {
+	case partition != "" && string(r.partition) != partition:
+		return r, fmt.Errorf("%w: %w", ErrMoved, ErrPartitionMismatch)
+	case !f.names.acceptsSuffix(string(r.suffix)):
+		return r, fmt.Errorf("%w: %w: its region suffix isn't accepted: add it to AcceptSuffixes", ErrMoved, ErrPartitionMismatch)
+	case len(b.Token) != 0 && (!bytes.Equal(b.Token, r.token) || b.Epoch != r.epoch):
+		return r, fmt.Errorf("search token: %w", ErrMoved)
+	}
+	return r, nil
+}
+
+// boundKey returns the intermediate key that a record names. l is the
+// partition's line, or nil.
+func (a *access) boundKey(ctx context.Context, l *line, partition string, r *boundRecord) (*key, error) {
+	meta := KeyMeta{Created: r.created}
+	if l != nil && string(r.suffix) == a.f.names.suffix {
+		meta.ID = l.id
+	} else {
+		l = nil
+		meta.ID = a.f.names.suffixedIntermediateKeyID(partition, string(r.suffix))
+	}
+	return a.readingKey(ctx, l, meta)
+}
+
+// unwrapBound opens a record's data key into s.
+func (k *key) unwrapBound(s *scratch, partition string, r *boundRecord) error {
+	s.ad = appendBoundAD1(s.ad[:0], k.f.names, partition, nil)
+	_, err := opened(nil, k.unwrap(s, layoutBound, r.wrapped, s.ad))
+	return err
+}
+
+// dataAD returns the associated data of a record's payload at the place b, with
+// the search token that stands in the record.
+func (f *SessionFactory) dataAD(s *scratch, partition string, b *Binding, r *boundRecord) []byte {
+	place := *b
+	place.Token, place.Epoch = r.token, r.epoch
+	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, &place)
+	return s.ad
+}
+
+// opened is the result of opening a seal of a bound record.
+func opened(dst []byte, err error) ([]byte, error) {
+	switch {
+	case errors.Is(err, aead.ErrAuth), errors.Is(err, aead.ErrShort):
+		return nil, ErrMoved
+	case err != nil:
+		return nil, fmt.Errorf("error decrypting data: %w", err)
+	case dst == nil:
+		return []byte{}, nil
+	}
+	return dst, nil
+}
