@@ -214,6 +214,9 @@ func TestPartitionText(t *testing.T) {
 	if _, err := testColumn(KindInt, 64).PartitionText("hidden"); !errors.As(err, &ce) || errors.Is(err, ErrEmpty) || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("text for an int: %v", err)
 	}
+	if _, err := testColumn(KindBool, 0).PartitionText(nil); err == nil || !strings.Contains(err.Error(), "nil to bool") {
+		t.Errorf("nil for a bool: %v", err)
+	}
 	for _, k := range []Kind{0, KindBytes, KindBool, KindFloat, KindTime, KindJSON} {
 		_, err := testColumn(k, 0).PartitionText("true")
 		if !errors.As(err, &ce) || !strings.HasSuffix(err.Error(), "a value of this kind can't name a partition: want a string, an integer or a UUID") {

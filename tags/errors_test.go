@@ -18,7 +18,8 @@ type (
 	secretEmails struct {
 		Email string `db:"email" encrypt:"partition"`
 	}
-	stringer interface{ String() string }
+	hiddenScalar struct{ valueValuer }
+	stringer     interface{ String() string }
 )
 
 // TestRegistrationErrors has one model per mistake. Every text names the struct, the field and the
@@ -161,6 +162,9 @@ func TestRegistrationErrors(t *testing.T) {
 		Conflict struct {
 			Email string `db:"email" gorm:"column:mail" encrypt:"partition"`
 		}
+		OnHidden struct {
+			hiddenScalar `encrypt:"partition"`
+		}
 		NUL struct {
 			Email string "db:\"e\\x00\" encrypt:\"partition\""
 		}
@@ -217,6 +221,7 @@ func TestRegistrationErrors(t *testing.T) {
 		{Shadowed{}, `register: Shadowed.Email: column email is also that of field secretEmails.Email: give one of them another column, or exclude it with db:"-"`},
 		{Shadowing{}, `register: Shadowing.Email: column email is also that of field emails.Email: give one of them another column, or exclude it with db:"-"`},
 		{Conflict{}, `register: Conflict.Email: its tags give the column the name "email" and by gorm "mail" another: give one name`},
+		{OnHidden{}, "register: OnHidden.hiddenScalar: the field is unexported, but has an encrypt tag: export the field or remove the tag"},
 		{NUL{}, `register: NUL.Email: the column name "e\x00" holds a NUL byte: write the bare name`},
 		{Deep{}, "register: Deep.Inner.Email: values of type map[int]int" + unsupported},
 	} {
@@ -256,6 +261,17 @@ func TestRegisterRefusesATagThatCannotBeRead(t *testing.T) {
 	err := s.RegisterTable("users", model)
 	const want = `register: struct.Email: the struct tag can't be read: write it as key:"value" pairs with a blank between them`
 	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
+func TestRegisterRefusesLongColumnNames(t *testing.T) {
+	model := reflect.New(reflect.StructOf([]reflect.StructField{{
+		Name: "Email", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(`db:"` + strings.Repeat("x", 256) + `" encrypt:"partition"`),
+	}})).Interface()
+	var s Schema
+	const want = "register: struct.Email: the column name has 256 bytes: want at most 255"
+	if err := s.RegisterTable("users", model); err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
 }

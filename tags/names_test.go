@@ -1,6 +1,9 @@
 package tags
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 type (
 	byValue     struct{ baseField }
@@ -68,6 +71,14 @@ func TestTableNames(t *testing.T) {
 		BaseModel `bun:"table:two"`
 		baseField
 	}
+	type Escaped struct {
+		_ struct{} `bun:"table:\"a\\_b\",alias:\"x\\\"y, z\""`
+		baseField
+	}
+	type NotBun struct {
+		_ struct{} `bun:"-"`
+		baseField
+	}
 	type OwnBase struct {
 		BaseModel // no tag: nothing
 		baseField
@@ -89,6 +100,8 @@ func TestTableNames(t *testing.T) {
 		{First{}, "firsts"},
 		{Quoted{}, "quoted_name"},
 		{Both{}, "same"},
+		{Escaped{}, "a_b"},
+		{NotBun{}, "not_buns"},
 		{OwnBase{}, "own_bases"},
 		{wantsTag{}, "tagged"},
 		{Twice{}, `register: Twice: its tags name the tables "one" and "two": remove one`},
@@ -116,16 +129,17 @@ func TestTableNames(t *testing.T) {
 
 func TestRegisterTableNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"users":      "users",
-		"app.users":  "app.users",
-		"My Users":   "My Users",
-		"":           "register: RegisterTable: the table name is empty: write name or schema.name",
-		".users":     `register: byValue: the table name ".users" has an empty schema: write name or schema.name`,
-		"app.":       `register: byValue: the table name "app." is empty: write name or schema.name`,
-		"db.app.u":   `register: byValue: the table name "db.app.u" has more than two parts: write name or schema.name`,
-		"app. users": `register: byValue: the table name "app. users" has white space at an end: write name or schema.name`,
-		"[users]":    `register: byValue: the table name "[users]" holds quotes or NUL: write it bare, as name or schema.name`,
-		"u\x00":      `register: byValue: the table name "u\x00" holds quotes or NUL: write it bare, as name or schema.name`,
+		"users":                  "users",
+		"app.users":              "app.users",
+		"My Users":               "My Users",
+		"":                       "register: RegisterTable: the table name is empty: write name or schema.name",
+		".users":                 `register: byValue: the table name ".users" has an empty schema: write name or schema.name`,
+		"app.":                   `register: byValue: the table name "app." is empty: write name or schema.name`,
+		"db.app.u":               `register: byValue: the table name "db.app.u" has more than two parts: write name or schema.name`,
+		"app. users":             `register: byValue: the table name "app. users" has white space at an end: write name or schema.name`,
+		"[users]":                `register: byValue: the table name "[users]" holds quotes or NUL: write it bare, as name or schema.name`,
+		strings.Repeat("x", 256): "register: byValue: the table name has a part of 256 bytes: want at most 255",
+		"u\x00":                  `register: byValue: the table name "u\x00" holds quotes or NUL: write it bare, as name or schema.name`,
 	} {
 		var s Schema
 		err := s.RegisterTable(name, byValue{})

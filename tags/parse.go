@@ -1,7 +1,6 @@
 package tags
 
 import (
-	"errors"
 	"math"
 	"math/bits"
 	"strconv"
@@ -87,10 +86,8 @@ func parseFloat(s string, width int) (f float64, cause string) {
 	for _, w := range []int{64, width} {
 		f, err := strconv.ParseFloat(s, w)
 		switch {
-		case errors.Is(err, strconv.ErrRange):
+		case err != nil: // decimalDigits has read it, so only its size can be wrong
 			cause = causeRange
-		case err != nil:
-			return 0, causeNumber
 		case w > width && float64(float32(f)) != f:
 		case namesFloat(digits, point, f, w):
 			return f, ""

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -141,24 +142,41 @@ type (
 	}
 	wrapper struct{ sql.NullInt64 }
 	hostile string
+	// validFirst yields nil whatever its field says.
+	validFirst struct {
+		Valid int
+		S     string
+	}
+	nullNumber struct {
+		Valid bool
+		N     uint16
+	}
+	textFails  [16]byte
+	textPanics [16]byte
+	byteMaybe  []byte
 )
 
-func (uuidLike) MarshalText() ([]byte, error)    { return []byte(someUUIDText), nil }
-func (u uuidLike) Value() (driver.Value, error)  { return someUUIDText, nil }
-func (ulidLike) MarshalText() ([]byte, error)    { return []byte("00000000000000000000000000"), nil }
-func (u ulidLike) Value() (driver.Value, error)  { return u[:], nil }
-func (n nullID) Value() (driver.Value, error)    { return nullable(n.Valid, someUUIDText) }
-func (z zoned) Value() (driver.Value, error)     { return nullable(z.Valid, z.Time) }
-func (d deletedAt) Value() (driver.Value, error) { return nullable(d.Valid, d.Time) }
-func (m money) Value() (driver.Value, error)     { return fmt.Sprint(m.cents), nil }
-func (m mapping) Value() (driver.Value, error)   { return jsonOrNil(m == nil, m) }
-func (s texts) Value() (driver.Value, error)     { return nil, nil }
-func (s stamp) Value() (driver.Value, error)     { return time.Time(s), nil }
-func (p *pointed) Value() (driver.Value, error)  { return []byte(p.s), nil }
-func (r reluctant) Value() (driver.Value, error) { panic("not zero") }
-func (a amount) Value() (driver.Value, error)    { return nullable(a.Valid, "EUR 1") }
-func (h hostile) Value() (driver.Value, error)   { return struct{}{}, nil }
-func nullable(valid bool, v any) (any, error)    { return map[bool]any{true: v}[valid], nil }
+func (uuidLike) MarshalText() ([]byte, error)     { return []byte(someUUIDText), nil }
+func (u uuidLike) Value() (driver.Value, error)   { return someUUIDText, nil }
+func (ulidLike) MarshalText() ([]byte, error)     { return []byte("00000000000000000000000000"), nil }
+func (u ulidLike) Value() (driver.Value, error)   { return u[:], nil }
+func (n nullID) Value() (driver.Value, error)     { return nullable(n.Valid, someUUIDText) }
+func (z zoned) Value() (driver.Value, error)      { return nullable(z.Valid, z.Time) }
+func (d deletedAt) Value() (driver.Value, error)  { return nullable(d.Valid, d.Time) }
+func (m money) Value() (driver.Value, error)      { return fmt.Sprint(m.cents), nil }
+func (m mapping) Value() (driver.Value, error)    { return jsonOrNil(m == nil, m) }
+func (s texts) Value() (driver.Value, error)      { return nil, nil }
+func (s stamp) Value() (driver.Value, error)      { return time.Time(s), nil }
+func (p *pointed) Value() (driver.Value, error)   { return []byte(p.s), nil }
+func (r reluctant) Value() (driver.Value, error)  { panic("not zero") }
+func (a amount) Value() (driver.Value, error)     { return nullable(a.Valid, "EUR 1") }
+func (h hostile) Value() (driver.Value, error)    { return struct{}{}, nil }
+func (validFirst) Value() (driver.Value, error)   { return nil, nil }
+func (n nullNumber) Value() (driver.Value, error) { return nullable(n.Valid, int64(n.N)) }
+func (textFails) MarshalText() ([]byte, error)    { return nil, errors.New("no text") }
+func (textPanics) MarshalText() ([]byte, error)   { panic("no text") }
+func (byteMaybe) Value() (driver.Value, error)    { return nil, nil }
+func nullable(valid bool, v any) (any, error)     { return map[bool]any{true: v}[valid], nil }
 func jsonOrNil(null bool, v any) (any, error) {
 	if null {
 		return nil, nil
@@ -217,6 +235,11 @@ func TestKindsOfFields(t *testing.T) {
 		Reluct   reluctant                 `encrypt:"partition"`
 		Amount   amount                    `encrypt:"partition"`
 		Wrapper  wrapper                   `encrypt:"partition"`
+		First    validFirst                `encrypt:"partition"`
+		Number16 nullNumber                `encrypt:"partition"`
+		Fails    textFails                 `encrypt:"partition"`
+		Panics   textPanics                `encrypt:"partition"`
+		Maybe    byteMaybe                 `encrypt:"partition"`
 	}
 	table, err := newTable(Thing{}, "")
 	if err != nil {
@@ -227,7 +250,7 @@ func TestKindsOfFields(t *testing.T) {
 		p_str:string? pp_int:int32? p_time:time? p_uuid:uuid? n_str:string? ni16:int16? n_byte:uint8? n_float:float64?
 		n_bool:bool? n_time:time? gf32:float32? g_uuid:uuid? g_raw:json? named:string named_b:bytes duration:int64
 		number:string like:uuid ulid:bytes null_id:uuid? zoned:time? deleted:time? money:string p_money:string?
-		mapping:bytes? texts:string? stamp:time pointed:bytes reluct:string amount:string? wrapper:int64?`
+		mapping:bytes? texts:string? stamp:time pointed:bytes reluct:string amount:string? wrapper:int64? first:string number16:uint16? fails:uuid panics:uuid maybe:bytes`
 	list = strings.ReplaceAll(list, " i:int64", fmt.Sprintf(" i:int%d", strconv.IntSize))
 	list = strings.ReplaceAll(list, "u:uint64", fmt.Sprintf("u:uint%d", strconv.IntSize))
 	want := strings.Fields(list)

@@ -45,7 +45,7 @@ type Column struct {
 	Table     *Table
 	Name      string  // the SQL name, as spelt in the registration
 	Field     string  // the Go field for messages, for example "User.Email"
-	Kind      Kind    // decides the canonical text
+	Kind      Kind    // decides the canonical text; 0 for an unencrypted column whose Go type has none
 	Bits      int     // width of integers and floats in bits (8 to 64), 0 for other kinds
 	Nullable  bool    // the field is a pointer or one of database/sql's Null types
 	Encrypted bool    // false for a column that is only listed

@@ -83,7 +83,7 @@ func tableTag(t reflect.Type) (string, error) {
 		}
 		for _, name := range []string{f.Tag.Get("table"), bunName} {
 			switch {
-			case name == "" || name == found:
+			case name == "" || name == "-" || name == found:
 			case found == "":
 				found = name
 			default:
