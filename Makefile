@@ -1,0 +1,45 @@
+# Everything that a person or a machine does with this tree. `make` alone lists it.
+
+GO          ?= go
+STATICCHECK ?= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# How long `make fuzz` spends on each target.
+FUZZTIME    ?= 30s
+# Passed to each `go test` of test and race, for example TESTFLAGS='-run Shop -v'.
+TESTFLAGS   ?=
+BENCHFLAGS  ?= -benchmem -count 1
+
+# The module at the top and the nested ones, found, so that a new one can't be forgotten.
+MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '*/testdata/*' -not -path './.git/*')))
+
+# $(call each,COMMAND) runs COMMAND in every module and fails when one of the runs failed.
+each = status=0; for module in $(MODULES); do \
+	echo "== $$module: $(1)"; (cd $$module && $(1)) || status=1; done; exit $$status
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test race fuzz lint bench quickstart
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## fetch what builds and tests need
+	@$(call each,$(GO) mod download)
+
+test: setup ## every test of every module, with all the set-up that they need
+	@$(call each,$(GO) test $(TESTFLAGS) ./...)
+
+race: ## every test under the race detector (needs a C compiler), long ones shortened
+	@$(call each,CGO_ENABLED=1 $(GO) test -race -short $(TESTFLAGS) ./...)
+
+fuzz: ## each fuzz target for FUZZTIME
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
+	@$(call each,$(GO) vet ./...)
+	@$(call each,$(STATICCHECK) ./...)
+
+bench: ## every benchmark
+	@$(call each,$(GO) test -run '^$$$$' -bench . $(BENCHFLAGS) ./...)
+
+quickstart: ## the two-minute demonstration
+	@$(GO) run ./examples/quickstart

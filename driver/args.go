@@ -1,0 +1,153 @@
+package driver
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+)
+
+// rawArg is an argument that the wrapped driver can't take as it is ([16]byte, a uint64 with the high bit
+// set). If it goes to an encrypted column, the column's own conversion takes it; else err is returned, in
+// database/sql's words, as the wrapped driver would have had it returned.
+type rawArg struct {
+	value any
+	err   error
+}
+
+// convertible returns the error of the first argument that the wrapped driver can't take.
+func convertible(args []driver.NamedValue) error {
+	for i := range args {
+		if r, ok := args[i].Value.(*rawArg); ok {
+			return argError(args[i], r.err)
+		}
+	}
+	return nil
+}
+
+// argError is database/sql's text for an argument that can't be converted.
+func argError(nv driver.NamedValue, err error) error {
+	name := "$" + strconv.Itoa(nv.Ordinal)
+	if nv.Name != "" {
+		name = fmt.Sprintf("with name %q", nv.Name)
+	}
+	return fmt.Errorf("sql: converting argument %s type: %w", name, err)
+}
+
+// plainValue is an argument's value, whether or not the wrapped driver could take it.
+func plainValue(v any) any {
+	if r, ok := v.(*rawArg); ok {
+		return r.value
+	}
+	return v
+}
+
+// CheckNamedValue converts an argument once, as the wrapped driver's connection would. database/sql calls
+// it before the statement is known.
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
+	check := driver.NamedValueChecker(nil)
+	if ch, ok := c.inner.(driver.NamedValueChecker); ok {
+		check = ch
+	}
+	return c.convert(nv, check, nil, 0)
+}
+
+// convert is database/sql's conversion of one argument: the checker, on ErrSkip the column converter, on
+// ErrSkip the default. Conversion errors are kept beside the value, see rawArg.
+func (c *conn) convert(nv *driver.NamedValue, check driver.NamedValueChecker, cc columnConverter, want int) error {
+	given := nv.Value
+	err := driver.ErrSkip
+	if check != nil {
+		err = check.CheckNamedValue(nv)
+	}
+	if err == driver.ErrSkip && cc != nil {
+		err = convertColumn(nv, cc, want)
+	}
+	if err == driver.ErrSkip {
+		nv.Value, err = driver.DefaultParameterConverter.ConvertValue(nv.Value)
+	}
+	if err == nil || err == driver.ErrRemoveArgument {
+		return err
+	}
+	if c.core.cfg.Schema.Empty() {
+		return err // there is no encrypted column that it could be for
+	}
+	nv.Value = &rawArg{given, err}
+	return nil
+}
+
+// convertColumn is what database/sql does with a statement's ColumnConverter.
+func convertColumn(nv *driver.NamedValue, cc columnConverter, want int) error {
+	index := nv.Ordinal - 1
+	if want <= index {
+		return nil
+	}
+	if vr, ok := nv.Value.(driver.Valuer); ok {
+		v, err := driver.DefaultParameterConverter.ConvertValue(vr)
+		if err != nil {
+			return err
+		}
+		nv.Value = v
+	}
+	arg := nv.Value
+	v, err := cc.ColumnConverter(index).ConvertValue(arg)
+	if err != nil {
+		return err
+	}
+	if !driver.IsValue(v) {
+		return fmt.Errorf("driver ColumnConverter error converted %T to unsupported type %T", arg, v)
+	}
+	nv.Value = v
+	return nil
+}
+
+var errNamedTwice = errors.New("two arguments of one name")
+
+// bind finds the argument of each of the plan's parameters: by name where the statement names parameters
+// and the program names arguments, else by ordinal.
+func bind(p *sqlplan.Plan, args []driver.NamedValue) ([]int, error) {
+	byName := false
+	for i := range args {
+		byName = byName || args[i].Name != ""
+	}
+	at := make([]int, len(p.Params))
+	if !byName {
+		if len(args) != len(p.Params) {
+			return nil, fmt.Errorf("sql: expected %d arguments, got %d", len(p.Params), len(args))
+		}
+		for i, par := range p.Params {
+			if par.Index < 1 || par.Index > len(args) || args[par.Index-1].Ordinal != par.Index {
+				return nil, fmt.Errorf("sql: no argument for parameter %d", par.Index)
+			}
+			at[i] = par.Index - 1
+		}
+		return at, nil
+	}
+	for i := range args {
+		for j := range i {
+			if args[j].Name == args[i].Name {
+				return nil, fmt.Errorf("argument %q: %w", args[i].Name, errNamedTwice)
+			}
+		}
+	}
+	for i, par := range p.Params {
+		at[i] = -1
+		for j := range args {
+			if par.Name != "" && args[j].Name == par.Name {
+				at[i] = j
+			}
+		}
+		if at[i] < 0 {
+			if par.Name == "" {
+				return nil, fmt.Errorf("sql: parameter %d has no name, but arguments do: use one style in a statement with encrypted columns", par.Index)
+			}
+			return nil, fmt.Errorf("sql: no argument named %q", par.Name)
+		}
+	}
+	if len(args) != len(p.Params) {
+		return nil, fmt.Errorf("sql: expected %d arguments, got %d", len(p.Params), len(args))
+	}
+	return at, nil
+}

@@ -1,0 +1,204 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// catalog remembers the tables as the database has them. It is shared by the connections of a connector.
+type catalog struct {
+	db *database
+
+	version atomic.Uint64 // grows whenever tables may have changed
+	allOK   atomic.Uint64 // schema version + 1 whose tables were all checked, at the present catalogue version
+
+	mu     sync.Mutex // guards the fields below; never held over a query
+	tables map[sqlplan.TableName]*tableInfo
+	ok     map[*tags.Table]bool // checked against the tags
+}
+
+// tableInfo is one table of the database.
+type tableInfo struct {
+	view     bool
+	columns  []columnInfo
+	uniques  []uniqueInfo
+	strict   bool // SQLite: types are enforced
+	collated bool // some column may compare otherwise than byte for byte
+}
+
+type columnInfo struct {
+	name      string
+	typ       string
+	generated bool
+	hidden    bool // not part of `*`
+	def       string
+}
+
+type uniqueInfo struct {
+	name    string // "" for one that the table's definition makes
+	columns []string
+}
+
+func newCatalog(d dialect.Dialect) (*catalog, error) {
+	db, ok := databases[d]
+	if !ok {
+		return nil, fmt.Errorf("dialect %v isn't in this version: want %v", d, dialect.SQLite)
+	}
+	return &catalog{db: db, tables: map[sqlplan.TableName]*tableInfo{}, ok: map[*tags.Table]bool{}}, nil
+}
+
+func folded(name sqlplan.TableName) sqlplan.TableName {
+	return sqlplan.TableName{Schema: strings.ToLower(name.Schema), Name: strings.ToLower(name.Name)}
+}
+
+// forget drops what is known: tables were, or may have been, changed.
+func (c *catalog) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.tables)
+	clear(c.ok)
+	c.allOK.Store(0)
+	c.version.Add(1)
+}
+
+// info returns the table, asking the database on conn when it isn't known; nil when there is none.
+func (c *catalog) info(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tableInfo, error) {
+	name = folded(name)
+	c.mu.Lock()
+	info, ok := c.tables[name]
+	version := c.version.Load()
+	c.mu.Unlock()
+	if ok {
+		return info, nil
+	}
+	info, err := c.db.read(ctx, conn, name)
+	if err != nil {
+		return nil, fmt.Errorf("read catalogue of table %s: %w", name.Name, err)
+	}
+	if info == nil {
+		return nil, nil // not remembered: it may be made at any time
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.version.Load() == version {
+		c.tables[name] = info
+	}
+	return info, nil
+}
+
+// verify checks the registered tables against the database: all of them (tables nil), or those that a
+// statement names. Tables that don't exist yet are checked at their first use.
+func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tables []*tags.Table) error {
+	schema, all := s.Version(), tables == nil
+	if c.allOK.Load() == schema+1 {
+		return nil
+	}
+	if all {
+		tables = s.Tables()
+	}
+	version := c.version.Load()
+	missing := false
+	for _, t := range tables {
+		c.mu.Lock()
+		done := c.ok[t]
+		c.mu.Unlock()
+		if done {
+			continue
+		}
+		info, err := c.info(ctx, conn, sqlplan.TableName{Schema: t.Schema, Name: t.Name})
+		if err != nil {
+			return err
+		}
+		if info == nil {
+			missing = true
+			continue
+		}
+		if err := c.check(t, info); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		if c.version.Load() == version {
+			c.ok[t] = true
+		}
+		c.mu.Unlock()
+	}
+	if all && !missing {
+		c.mu.Lock()
+		if c.version.Load() == version {
+			c.allOK.Store(schema + 1)
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+func (c *catalog) check(t *tags.Table, info *tableInfo) error {
+	if info.view {
+		return fmt.Errorf("%w: %v is a view: register the table that it reads", ErrSchemaMismatch, t)
+	}
+	var errs []error
+	for _, col := range t.Encrypted() {
+		if info.column(col.Name) == nil {
+			errs = append(errs, fmt.Errorf("%w: %v: the table has no such column: ALTER TABLE %v ADD COLUMN %s TEXT", ErrSchemaMismatch, col, t, col.Name))
+			continue
+		}
+		if p := col.Partition; p != nil && info.column(p.Name) == nil {
+			errs = append(errs, fmt.Errorf("%w: %v: the table has no partition column %s: add it, or tag the field `encrypt:\"partition\"`", ErrSchemaMismatch, col, p.Name))
+		}
+		if err := c.db.check(t, info, col); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *tableInfo) column(name string) *columnInfo {
+	for i := range t.columns {
+		if strings.EqualFold(t.columns[i].name, name) {
+			return &t.columns[i]
+		}
+	}
+	return nil
+}
+
+// catalogView is the catalogue as one analysis sees it: what it needs is fetched between two attempts.
+type catalogView struct {
+	known map[sqlplan.TableName][]string
+}
+
+// Columns returns the columns that `*` yields.
+func (v *catalogView) Columns(name sqlplan.TableName) ([]string, bool) {
+	cols, ok := v.known[folded(name)]
+	return cols, ok
+}
+
+// fetch adds the tables that the analysis asked for.
+func (v *catalogView) fetch(ctx context.Context, c *catalog, conn rawConn, names []sqlplan.TableName) error {
+	if v.known == nil {
+		v.known = map[sqlplan.TableName][]string{}
+	}
+	for _, n := range names {
+		info, err := c.info(ctx, conn, n)
+		if err != nil {
+			return err
+		}
+		var cols []string
+		if info != nil {
+			for _, col := range info.columns {
+				if !col.hidden {
+					cols = append(cols, col.name)
+				}
+			}
+		}
+		v.known[folded(n)] = cols
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package driver
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/asherah-sql/asherah-sql/envelope"
+)
+
+// conn is a wrapped connection. Like every driver.Conn it is used by one goroutine at a time.
+//
+// It has no ExecContext and QueryContext of its own: database/sql converts arguments before it sees
+// ErrSkip, so a wrapper of a connection that lacks them must lack them too. shape gives the right type.
+type conn struct {
+	core    *core
+	inner   driver.Conn
+	keys    *Keys
+	state   *keyState // of keys, of which the connection holds a reference
+	isReady bool      // see ready
+
+	// overlay holds the keys that only this connection sees, on a database with one writer; else nil.
+	overlay       *envelope.Overlay
+	keysInProcess bool // the overlay's store isn't in the database: no transaction touches it
+	inTx          bool // a transaction is believed to be open; see tx.go
+	closed        bool
+}
+
+// The four shapes of a connection.
+type (
+	connExec  struct{ *conn }
+	connQuery struct{ *conn }
+	connBoth  struct{ *conn }
+)
+
+var (
+	_ driver.Conn               = (*conn)(nil)
+	_ driver.Pinger             = (*conn)(nil)
+	_ driver.ConnPrepareContext = (*conn)(nil)
+	_ driver.ConnBeginTx        = (*conn)(nil)
+	_ driver.NamedValueChecker  = (*conn)(nil)
+	_ driver.SessionResetter    = (*conn)(nil)
+	_ driver.Validator          = (*conn)(nil)
+	_ driver.ExecerContext      = connExec{}
+	_ driver.QueryerContext     = connQuery{}
+	_ driver.ExecerContext      = connBoth{}
+	_ driver.QueryerContext     = connBoth{}
+)
+
+func (c *conn) shape() driver.Conn {
+	exec, query := hasExec(c.inner), hasQuery(c.inner)
+	switch {
+	case exec && query:
+		return connBoth{c}
+	case exec:
+		return connExec{c}
+	case query:
+		return connQuery{c}
+	}
+	return c
+}
+
+func (c connExec) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.exec(ctx, query, args)
+}
+
+func (c connBoth) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.exec(ctx, query, args)
+}
+
+func (c connQuery) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.query(ctx, query, args)
+}
+
+func (c connBoth) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.query(ctx, query, args)
+}
+
+// Unwrap returns the wrapped driver's connection, for sql.Conn.Raw. What is sent on it bypasses the
+// wrapper: values are neither sealed nor opened.
+func (c *conn) Unwrap() driver.Conn { return c.inner }
+
+func (c *conn) raw() rawConn { return rawConn{c.inner} }
+
+// exec is ExecContext: plan, seal, send.
+func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	s, err := c.plan(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s.passes() && len(s.tx) == 0 {
+		if err := convertible(args); err != nil {
+			return nil, err
+		}
+		return callExec(ctx, c.inner, query, args)
+	}
+	var res driver.Result
+	err = c.around(ctx, s, func() error {
+		out, err := c.seal(ctx, query, s, args)
+		if err != nil {
+			return err
+		}
+		res, err = callExec(ctx, c.inner, out.query, out.args)
+		return err
+	})
+	return res, err
+}
+
+// query is QueryContext: plan, seal, send, and open what comes back.
+func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	s, err := c.plan(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s.passes() && len(s.tx) == 0 {
+		if err := convertible(args); err != nil {
+			return nil, err
+		}
+		return callQuery(ctx, c.inner, query, args)
+	}
+	var res driver.Rows
+	err = c.around(ctx, s, func() error {
+		out, err := c.seal(ctx, query, s, args)
+		if err != nil {
+			return err
+		}
+		rows, err := callQuery(ctx, c.inner, out.query, out.args)
+		if err == nil {
+			res, err = c.open(ctx, query, s, rows, nil)
+		}
+		return err
+	})
+	return res, err
+}
+
+// Prepare is PrepareContext without a context.
+func (c *conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext plans query and prepares the text that will be sent.
+func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	s, err := c.plan(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return c.prepare(ctx, query, s)
+}
+
+// Begin is BeginTx without options.
+func (c *conn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// BeginTx begins a transaction; a wrapped driver that knows no options refuses them as database/sql would.
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	inner, err := callBegin(ctx, c.inner, opts)
+	if err != nil || c.overlay == nil {
+		return inner, err
+	}
+	c.inTx = true
+	return &tx{inner, c}, nil
+}
+
+// Ping pings, if the wrapped driver can.
+func (c *conn) Ping(ctx context.Context) error {
+	if p, ok := c.inner.(driver.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+// ResetSession resets the session, if the wrapped driver does.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if r, ok := c.inner.(driver.SessionResetter); ok {
+		return r.ResetSession(ctx)
+	}
+	return nil
+}
+
+// IsValid asks the wrapped driver whether the connection may be used again.
+func (c *conn) IsValid() bool {
+	if v, ok := c.inner.(driver.Validator); ok {
+		return v.IsValid()
+	}
+	return true
+}
+
+// Close closes the wrapped connection and gives its reference to the keys back. An open transaction ends
+// with it, and so do the keys that only it saw.
+func (c *conn) Close() error {
+	err := c.inner.Close()
+	if c.closed {
+		return err
+	}
+	c.closed = true
+	if c.overlay != nil {
+		c.overlay.Discard()
+	}
+	return both(err, c.keys.release())
+}

@@ -1,0 +1,48 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+type partitionKey struct{}
+
+// WithPartition returns a context in which id is the partition (tenant) in force. Values of columns tagged
+// `encrypt:"partition"` are sealed under its key; rows of other partitions are errors on read
+// (ErrPartitionMismatch), and a statement that writes to another partition is refused the same way.
+// An empty id is ErrNoPartition at the statement that needs one; it doesn't fall back to the connection's.
+func WithPartition(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, partitionKey{}, id)
+}
+
+// inForce is the partition that a statement's context and connection say.
+type inForce struct {
+	id     string
+	pinned bool // said by WithPartition: rows of other partitions are errors
+	ok     bool
+}
+
+func (c *core) inForce(ctx context.Context) inForce {
+	if id, ok := ctx.Value(partitionKey{}).(string); ok {
+		return inForce{id: id, pinned: true, ok: id != ""}
+	}
+	return inForce{id: c.cfg.Partition, ok: c.cfg.Partition != ""}
+}
+
+// require returns the partition in force for a value of col.
+func (p inForce) require(col *tags.Column) (string, error) {
+	if !p.ok {
+		return "", fmt.Errorf("%v: %w: set asherah_partition or use driver.WithPartition", col, ErrNoPartition)
+	}
+	return p.id, nil
+}
+
+// allow checks that a row's own partition is the one that WithPartition pinned, if it did.
+func (p inForce) allow(col *tags.Column, id string) error {
+	if p.pinned && p.id != id {
+		return fmt.Errorf("%v: %w: the row isn't of the partition that driver.WithPartition set", col, ErrPartitionMismatch)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/asherah-sql/asherah-sql/cache"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// statement is what the wrapper knows of one text: its plan, and what of the plan doesn't change from one
+// execution to the next.
+type statement struct {
+	plan    *sqlplan.Plan
+	tx      []sqlplan.TxStatement // transaction control in the text, where the wrapper must know of it
+	text    string                // what is sent when it holds no literal to seal
+	tables  []*tags.Table         // registered tables that it names
+	decodes bool                  // its rows must be opened, trimmed or checked
+	ddl     bool
+	rows    int // statements that return rows
+
+	schema, catalog uint64 // versions it was made with
+}
+
+var passThrough = &sqlplan.Plan{}
+
+// Sizes of the plan caches. Longer texts are planned at every use: keeping them would let a few bulk
+// inserts hold more memory than the keys do.
+const (
+	planCacheSize = 1024
+	planMaxText   = 32 << 10
+)
+
+// plans finds or makes the plans of a connector's statements.
+type plans struct {
+	analyzer *sqlplan.Analyzer
+	schema   *tags.Schema
+	txText   bool // transaction control sent as text must be known
+	refuse   bool // asherah_unpinned=refuse
+
+	touching, passing cache.Cache[string, *statement]
+}
+
+func newPlans(c *core) (*plans, error) {
+	p := &plans{schema: c.cfg.Schema, refuse: c.cfg.RefuseUnpinned, txText: c.catalog.db.oneWriter}
+	var err error
+	if p.analyzer, err = sqlplan.New(c.cfg.Schema, c.dialect); err != nil {
+		return nil, err
+	}
+	// Two caches: a stream of unique texts that pass through can't flush the plans.
+	for _, to := range []*cache.Cache[string, *statement]{&p.touching, &p.passing} {
+		if *to, err = cache.New(cache.Config[string, *statement]{Kind: cache.LRU, Capacity: planCacheSize}); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (s *statement) passes() bool { return !s.plan.Touches }
+
+// plan returns the plan for query, from the cache or by analysing it; a refusal is a *RefusedError.
+func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
+	p := c.core.plans
+	schema, catalog := p.schema.Version(), c.core.catalog.version.Load()
+	// Statements that pass come first: theirs is the cost that nobody has agreed to.
+	if s, ok := p.passing.Get(query); ok && s.schema == schema {
+		return s, nil
+	}
+	if s, ok := p.touching.Get(query); ok && s.schema == schema && s.catalog == catalog {
+		return s, nil
+	}
+	s := &statement{plan: passThrough, text: query, schema: schema, catalog: catalog}
+	if p.analyzer.Mentions(query) {
+		if err := c.analyze(ctx, query, s); err != nil {
+			return nil, err
+		}
+	}
+	if s.passes() {
+		// From now on a table of one of these names can't be registered: a statement on it has been sent.
+		sqlplan.Words(query, func(word string) { p.schema.MarkPassed(word) })
+		if p.schema.Version() != schema {
+			return c.plan(ctx, query) // one was registered just before
+		}
+	}
+	if p.txText {
+		s.tx = sqlplan.TxControl(query, c.core.dialect)
+	}
+	switch {
+	case len(query) > planMaxText || s.plan.HasLiterals:
+		// A text with a literal in an encrypted position is a secret: it is kept nowhere.
+	case s.passes():
+		p.passing.Put(query, s)
+	default:
+		p.touching.Put(query, s)
+	}
+	return s, nil
+}
+
+func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
+	var view catalogView
+	var err error
+	for range maxTables {
+		s.plan, err = c.core.plans.analyzer.Analyze(query, &view)
+		var need *sqlplan.NeedColumns
+		if !errors.As(err, &need) {
+			break
+		}
+		if err = view.fetch(ctx, c.core.catalog, c.raw(), need.Tables); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return refusal(err)
+	}
+	if s.passes() {
+		s.plan = passThrough
+		return nil
+	}
+	if s.text, err = splice(query, s.plan, nil, nil); err != nil {
+		return err
+	}
+	for _, st := range s.plan.Statements {
+		s.ddl = s.ddl || st.Kind == sqlplan.DDL
+		if st.ReturnsRows {
+			s.rows++
+		}
+		s.tables = append(s.tables, st.Tables...)
+	}
+	s.decodes = s.plan.Hidden > 0
+	for _, o := range s.plan.Outputs {
+		s.decodes = s.decodes || o.Column != nil || o.Name != ""
+		if o.Unpinned != "" && c.core.plans.refuse {
+			return &RefusedError{
+				Table: o.Column.Table.String(), Column: o.Column.Name,
+				Offset: s.plan.Statements[s.plan.OutputStatement].Offset,
+				Rule:   "place can't be verified (" + o.Unpinned + ") and asherah_unpinned=refuse",
+				Remedy: "select the column from its table directly, together with its partition column",
+			}
+		}
+	}
+	return nil
+}
+
+// maxTables bounds how often one analysis may ask for another table's columns.
+const maxTables = 64
+
+// splice applies a plan's edits to the user's text. literal gives the text of a sealed literal; nil stands
+// NULL in its place, for preparing. needs tells which lookups' conditions are wanted; nil: all.
+func splice(query string, p *sqlplan.Plan, needs func(lookup int) bool, literal func(value int) (string, error)) (string, error) {
+	if len(p.Edits) == 0 {
+		return query, nil
+	}
+	var b strings.Builder
+	at := 0
+	for _, e := range p.Edits {
+		if e.Offset < at || e.End < e.Offset || e.End > len(query) {
+			return "", fmt.Errorf("plan: edit at byte %d doesn't fit the statement", e.Offset)
+		}
+		if e.Lookup > 0 && needs != nil && !needs(e.Lookup-1) {
+			continue
+		}
+		b.WriteString(query[at:e.Offset])
+		at = e.End
+		switch {
+		case e.Value == 0:
+			b.WriteString(e.Text)
+		case literal == nil:
+			b.WriteString("NULL")
+		default:
+			text, err := literal(e.Value - 1)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(text)
+		}
+	}
+	b.WriteString(query[at:])
+	return b.String(), nil
+}

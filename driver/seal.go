@@ -1,0 +1,360 @@
+package driver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/asherah-sql/asherah-sql/envelope"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// outgoing is what is sent: never the arguments that the program gave, which come again when the wrapped
+// driver answers ErrSkip.
+type outgoing struct {
+	query string
+	args  []driver.NamedValue
+	// rewritten: the text isn't the statement's own static one and must be prepared anew.
+	rewritten bool
+}
+
+// sealing is one execution of one statement.
+type sealing struct {
+	c     *conn
+	ctx   context.Context
+	query string
+	s     *statement
+	args  []driver.NamedValue
+	at    []int // parameter → argument
+	force inForce
+	scope *envelope.Scope
+
+	found  []any  // partition values looked up, by lookup; nil: no row matched
+	asked  []bool // by lookup
+	buffer []byte
+}
+
+// seal replaces what goes to encrypted columns. A key that had to be made is stored before it returns.
+func (c *conn) seal(ctx context.Context, query string, s *statement, args []driver.NamedValue) (outgoing, error) {
+	if s.passes() {
+		return outgoing{query: query, args: args}, convertible(args)
+	}
+	p := s.plan
+	at, err := bind(p, args)
+	if err != nil {
+		return outgoing{}, err
+	}
+	x := &sealing{c: c, ctx: ctx, query: query, s: s, args: args, at: at, force: c.core.inForce(ctx)}
+	defer func() {
+		if x.scope != nil {
+			x.scope.Close()
+		}
+		clear(x.buffer[:cap(x.buffer)])
+	}()
+	byParam, byValue, err := x.values()
+	if err == nil {
+		err = x.complete()
+	}
+	if err != nil {
+		return outgoing{}, fmt.Errorf("encrypt: %w", err)
+	}
+	if c.pending() && (!c.inTx || c.keysInProcess) {
+		c.overlay.Commit() // the rows are stored durably already
+	}
+	out := outgoing{query: s.text}
+	if out.args, err = x.arguments(byParam); err != nil {
+		return outgoing{}, err
+	}
+	if p.HasLiterals || x.spare() {
+		out.rewritten = true
+		out.query, err = splice(query, p, x.needs, func(v int) (string, error) {
+			text, ok := byValue[v].(string)
+			if !ok {
+				return "NULL", nil
+			}
+			return c.core.catalog.db.quote(text), nil
+		})
+	}
+	return out, err
+}
+
+// values seals every value of the plan. A parameter that stands in several places goes to one column under
+// one partition, so it is sealed once.
+func (x *sealing) values() (byParam map[int]any, byValue []any, err error) {
+	p := x.s.plan
+	if len(p.Values) == 0 {
+		return nil, nil, nil
+	}
+	byParam, byValue = make(map[int]any, len(p.Values)), make([]any, len(p.Values))
+	under := map[int]string{}
+	for i := range p.Values {
+		v := &p.Values[i]
+		sealed, partition, err := x.value(v)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%v: %w", v.Column, err)
+		}
+		byValue[i] = sealed
+		if v.Source.Param == 0 {
+			continue
+		}
+		if old, ok := under[v.Source.Param]; ok && old != partition {
+			return nil, nil, &RefusedError{
+				Table: v.Column.Table.String(), Column: v.Column.Name, Ordinal: p.Params[v.Source.Param-1].Index,
+				Offset: p.Params[v.Source.Param-1].Offsets[0],
+				Rule:   "one placeholder for two partitions", Remedy: "give each row a placeholder of its own",
+			}
+		}
+		under[v.Source.Param] = partition
+		byParam[v.Source.Param] = sealed
+	}
+	return byParam, byValue, nil
+}
+
+// value seals one value; nil for NULL, and for an UPDATE that matches no row.
+func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err error) {
+	text, null, err := v.Column.AppendText(x.buffer[:0], x.source(v.Source))
+	if err != nil || null {
+		return nil, "", err
+	}
+	x.buffer = text
+	partition, none, err := x.partition(v)
+	if err != nil || none {
+		return nil, "", err
+	}
+	if x.scope == nil {
+		x.scope = x.c.scope()
+	}
+	bound := x.c.core.formatOf(v.Column) == tags.FormatBound
+	var rec []byte
+	if bound {
+		if v.Column.Padded() {
+			text = tags.Pad(text)
+			x.buffer = text
+		}
+		rec, err = x.scope.AppendSeal(x.ctx, nil, partition, text, bindingOf(v.Column))
+	} else {
+		rec, err = x.scope.AppendEncrypt(x.ctx, nil, partition, text)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return string(rec), partition, nil
+}
+
+// source returns the value of a placeholder or literal.
+func (x *sealing) source(s sqlplan.Source) any {
+	if s.Param == 0 {
+		return s.Literal.Value
+	}
+	return plainValue(x.args[x.at[s.Param-1]].Value)
+}
+
+// partition finds whose value v is. none: it belongs to no row at all (an UPDATE that matches nothing).
+func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) {
+	switch v.Partition.From {
+	case sqlplan.InForce:
+		id, err = x.force.require(v.Column)
+		return id, false, err
+	case sqlplan.FromSources:
+		for i, src := range v.Partition.Sources {
+			one, err := partitionText(v.Column, x.source(src))
+			if err != nil {
+				return "", false, err
+			}
+			if i > 0 && one != id {
+				return "", false, &RefusedError{
+					Table: v.Column.Table.String(), Column: v.Column.Name,
+					Rule: "one value for rows of different partitions", Remedy: "insert one partition's rows at a time, or assign excluded." + v.Column.Name,
+				}
+			}
+			id = one
+		}
+		if len(v.Partition.Sources) == 0 {
+			return "", false, fmt.Errorf("%w: the statement doesn't give %s", ErrNoPartition, v.Column.Partition.Name)
+		}
+	case sqlplan.FromLookup:
+		found, err := x.lookup(v.Partition.Lookup)
+		if err != nil {
+			return "", false, err
+		}
+		if found == nil {
+			return "", true, nil
+		}
+		if id, err = partitionText(v.Column, found); err != nil {
+			return "", false, err
+		}
+	default:
+		return "", false, fmt.Errorf("plan: unknown partition source %v", v.Partition.From)
+	}
+	return id, false, x.force.allow(v.Column, id)
+}
+
+func partitionText(col *tags.Column, v any) (string, error) {
+	id, err := col.Partition.PartitionText(v)
+	if errors.Is(err, tags.ErrEmpty) {
+		return "", fmt.Errorf("%w: the row's %s is NULL or empty", ErrNoPartition, col.Partition.Name)
+	}
+	return id, err
+}
+
+// lookup returns the partition column's value of the rows that an UPDATE will touch; nil when it touches
+// none. The plan's text carries the found value as one more condition, so a row that another connection
+// moves in between is left alone.
+func (x *sealing) lookup(i int) (any, error) {
+	p := x.s.plan
+	if x.found == nil {
+		x.found, x.asked = make([]any, len(p.Lookups)), make([]bool, len(p.Lookups))
+	}
+	if x.asked[i] {
+		return x.found[i], nil
+	}
+	l := &p.Lookups[i]
+	refused := func(rule string) error {
+		return &RefusedError{
+			Table: l.Table.String(), Column: l.Column.Name, Offset: p.Statements[0].Offset, Rule: rule,
+			Remedy: fmt.Sprintf("add `%s = …` to the WHERE, or update one partition's rows at a time", l.Column.Name),
+		}
+	}
+	var value any
+	switch exact, err := x.exact(l); {
+	case err != nil:
+		return nil, err
+	case l.Pinned != nil && exact:
+		if value = x.source(*l.Pinned); value == nil {
+			break // = NULL matches nothing
+		}
+	case l.Query == "":
+		return nil, refused("the partition of the rows can't be told from this WHERE")
+	default:
+		args := make([]any, len(l.Args))
+		for j, param := range l.Args {
+			nv := x.args[x.at[param-1]]
+			if r, ok := nv.Value.(*rawArg); ok {
+				return nil, argError(nv, r.err)
+			}
+			args[j] = nv.Value
+		}
+		rows, err := x.c.raw().Query(x.ctx, l.Query, args...)
+		if err != nil {
+			return nil, fmt.Errorf("look up the rows' %s: %w", l.Column.Name, err)
+		}
+		switch {
+		case len(rows) > 1:
+			return nil, refused("the rows are of several partitions")
+		case len(rows) == 1 && rows[0][0] == nil:
+			return nil, fmt.Errorf("%w: the row's %s is NULL", ErrNoPartition, l.Column.Name)
+		case len(rows) == 1:
+			value = rows[0][0]
+		}
+	}
+	x.found[i], x.asked[i] = value, true
+	return value, nil
+}
+
+func (x *sealing) exact(l *sqlplan.Lookup) (bool, error) {
+	if l.Pinned == nil {
+		return false, nil
+	}
+	info, err := x.c.core.catalog.info(x.ctx, x.c.raw(), sqlplan.TableName{Schema: l.Table.Schema, Name: l.Table.Name})
+	if err != nil || info == nil {
+		return false, err
+	}
+	return x.c.core.catalog.db.exact(info, l.Column), nil
+}
+
+// needs tells whether a value was sealed under the partition that lookup i found. An UPDATE that stores
+// only NULLs needs none: it may touch rows of several partitions.
+func (x *sealing) needs(i int) bool { return x.asked != nil && x.asked[i] }
+
+// complete asks the lookups that no value needed, if another one was needed: placeholders that are numbered
+// can't be left out one by one.
+func (x *sealing) complete() error {
+	if x.asked == nil {
+		return nil
+	}
+	for i := range x.asked {
+		if _, err := x.lookup(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spare tells whether the plan has a lookup that this execution doesn't need.
+func (x *sealing) spare() bool {
+	for i := range x.s.plan.Lookups {
+		if !x.needs(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// arguments returns the arguments of the text that is sent.
+func (x *sealing) arguments(sealed map[int]any) ([]driver.NamedValue, error) {
+	p := x.s.plan
+	// role gives each argument its parameter; arguments are never changed in place.
+	param := make([]int, len(x.args))
+	for i, a := range x.at {
+		param[a] = i + 1
+	}
+	value := func(nv driver.NamedValue, param int) (driver.NamedValue, error) {
+		if v, ok := sealed[param]; ok {
+			nv.Value = v
+		} else if r, ok := nv.Value.(*rawArg); ok {
+			return nv, argError(nv, r.err)
+		}
+		return nv, nil
+	}
+	if p.Args == nil {
+		out := make([]driver.NamedValue, len(x.args))
+		for i, nv := range x.args {
+			var err error
+			if out[i], err = value(nv, param[i]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	out := make([]driver.NamedValue, 0, len(p.Args))
+	for _, a := range p.Args {
+		if a.Lookup > 0 && !x.needs(a.Lookup-1) {
+			continue
+		}
+		nv := driver.NamedValue{Ordinal: len(out) + 1, Name: a.Name}
+		switch {
+		case a.Param > 0:
+			given := x.args[x.at[a.Param-1]]
+			v, err := value(given, a.Param)
+			if err != nil {
+				return nil, err
+			}
+			nv.Name, nv.Value = given.Name, v.Value
+		case a.Lookup > 0:
+			nv.Value = x.found[a.Lookup-1]
+		}
+		out = append(out, nv)
+	}
+	return out, nil
+}
+
+// scope is one statement's or result set's use of the keys.
+func (c *conn) scope() *envelope.Scope {
+	if c.overlay != nil {
+		return c.overlay.Scope()
+	}
+	return c.state.factory.Scope()
+}
+
+func (c *core) formatOf(col *tags.Column) tags.Format {
+	if col.Format == tags.FormatDefault {
+		return c.cfg.Format
+	}
+	return col.Format
+}
+
+func bindingOf(col *tags.Column) envelope.Binding {
+	return envelope.Binding{Context: col.Context, Encoding: envelope.EncodingText}
+}
