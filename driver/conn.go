@@ -117,6 +117,9 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		}
 		return callQuery(ctx, c.inner, query, args)
 	}
+	if err := s.oneResult(); err != nil {
+		return nil, err
+	}
 	var res driver.Rows
 	err = c.around(ctx, s, func() error {
 		out, err := c.seal(ctx, query, s, args)

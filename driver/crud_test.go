@@ -104,6 +104,7 @@ func TestRefusalsAreTypedAndHoldNoValue(t *testing.T) {
 		`INSERT INTO users (tenant_id, email) VALUES ('a', 's3cr3t') ON CONFLICT (id) DO UPDATE SET email = excluded.email`,
 		`CREATE TABLE copy AS SELECT * FROM users`,
 		`SELECT email FROM users WHERE 's3cr3t`,
+		`SELECT email FROM users; SELECT name FROM users`,
 		`SELECT 's3cr3t' FROM users users2 WEIRD users`,
 	} {
 		_, err := db.Query(query)

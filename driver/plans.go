@@ -144,6 +144,19 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	return nil
 }
 
+// oneResult refuses to query a text of several statements that return rows, when one of them is to be opened:
+// which of the results a driver delivers, and in which order, differs.
+func (s *statement) oneResult() error {
+	if s.rows < 2 || !s.decodes {
+		return nil
+	}
+	st := s.plan.Statements[s.plan.OutputStatement]
+	return &RefusedError{
+		Table: st.Tables[0].String(), Offset: st.Offset,
+		Rule: "several results in one text", Remedy: "send the statements one at a time",
+	}
+}
+
 // maxTables bounds how often one analysis may ask for another table's columns.
 const maxTables = 64
 

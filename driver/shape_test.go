@@ -49,7 +49,7 @@ type bare struct{ f *fake }
 
 func (c bare) Prepare(q string) (driver.Stmt, error) {
 	c.f.note("Prepare %s", q)
-	return fakeStmt{c.f}, nil
+	return fakeStmt(c), nil
 }
 func (c bare) Close() error              { return nil }
 func (c bare) Begin() (driver.Tx, error) { c.f.note("Begin"); return fakeTx(c), nil }

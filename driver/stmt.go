@@ -114,6 +114,9 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.s.oneResult(); err != nil {
+		return nil, err
+	}
 	var res driver.Rows
 	err := s.c.around(ctx, s.s, func() error {
 		out, err := s.c.seal(ctx, s.query, s.s, args)
