@@ -3,8 +3,6 @@ package driver
 import (
 	"context"
 	"fmt"
-
-	"github.com/asherah-sql/asherah-sql/tags"
 )
 
 type partitionKey struct{}
@@ -31,18 +29,18 @@ func (c *core) inForce(ctx context.Context) inForce {
 	return inForce{id: c.cfg.Partition, ok: c.cfg.Partition != ""}
 }
 
-// require returns the partition in force for a value of col.
-func (p inForce) require(col *tags.Column) (string, error) {
+// require returns the partition in force.
+func (p inForce) require() (string, error) {
 	if !p.ok {
-		return "", fmt.Errorf("%v: %w: set asherah_partition or use driver.WithPartition", col, ErrNoPartition)
+		return "", fmt.Errorf("%w: set asherah_partition or use driver.WithPartition", ErrNoPartition)
 	}
 	return p.id, nil
 }
 
 // allow checks that a row's own partition is the one that WithPartition pinned, if it did.
-func (p inForce) allow(col *tags.Column, id string) error {
+func (p inForce) allow(id string) error {
 	if p.pinned && p.id != id {
-		return fmt.Errorf("%v: %w: the row isn't of the partition that driver.WithPartition set", col, ErrPartitionMismatch)
+		return fmt.Errorf("%w than the one that driver.WithPartition set", ErrPartitionMismatch)
 	}
 	return nil
 }

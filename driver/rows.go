@@ -177,13 +177,13 @@ func (o *opener) open(ctx context.Context, dst []byte, col *tags.Column, at any,
 // partition says under whose key a record must open.
 func (o *opener) partition(col *tags.Column, at any, rec []byte, bound bool) (string, error) {
 	if col.Partition == nil {
-		id, err := o.force.require(col)
+		id, err := o.force.require()
 		if err != nil {
 			return "", err
 		}
 		own, err := o.own(rec, bound)
 		if err == nil && own != id {
-			err = fmt.Errorf("%w: the value isn't of the partition in force", ErrPartitionMismatch)
+			err = fmt.Errorf("%w than the one in force", ErrPartitionMismatch)
 		}
 		return id, err
 	}
@@ -194,13 +194,13 @@ func (o *opener) partition(col *tags.Column, at any, rec []byte, bound bool) (st
 		if err != nil {
 			return "", err
 		}
-		return id, o.force.allow(col, id)
+		return id, o.force.allow(id)
 	}
 	id, err := partitionText(col, at)
 	if err != nil {
 		return "", err
 	}
-	return id, o.force.allow(col, id)
+	return id, o.force.allow(id)
 }
 
 func (o *opener) own(rec []byte, bound bool) (string, error) {

@@ -155,7 +155,7 @@ func (x *sealing) source(s sqlplan.Source) any {
 func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) {
 	switch v.Partition.From {
 	case sqlplan.InForce:
-		id, err = x.force.require(v.Column)
+		id, err = x.force.require()
 		return id, false, err
 	case sqlplan.FromSources:
 		for i, src := range v.Partition.Sources {
@@ -188,7 +188,7 @@ func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) 
 	default:
 		return "", false, fmt.Errorf("plan: unknown partition source %v", v.Partition.From)
 	}
-	return id, false, x.force.allow(v.Column, id)
+	return id, false, x.force.allow(id)
 }
 
 func partitionText(col *tags.Column, v any) (string, error) {

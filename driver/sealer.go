@@ -134,12 +134,12 @@ func (s *Sealer) seal(ctx context.Context, col *tags.Column, row, value any) (an
 	force := s.c.inForce(ctx)
 	var partition string
 	if col.Partition == nil {
-		partition, err = force.require(col)
+		partition, err = force.require()
 	} else {
 		var at any
 		if at, err = field(row, col.Partition); err == nil {
 			if partition, err = partitionText(col, at); err == nil {
-				err = force.allow(col, partition)
+				err = force.allow(partition)
 			}
 		}
 	}

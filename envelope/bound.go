@@ -57,9 +57,10 @@ const (
 // base64url is strict about the bits that a last character has too many.
 var base64url = base64.RawURLEncoding.Strict()
 
-// parseBound takes a record apart. Text is decoded into buf's spare capacity;
-// the extended buf is returned, also with an error. The result points into it,
-// or into record.
+// parseBound takes a record apart. Its body is decoded, or copied, into buf's
+// spare capacity, so that what the caller does to the record's memory afterwards
+// doesn't matter; the extended buf is returned, also with an error. The token
+// points into the record.
 func parseBound(record []byte, enc Encoding, buf []byte) (r boundRecord, _ []byte, err error) {
 	if err := checkRecordIn(len(record)); err != nil {
 		return r, buf, err
@@ -79,9 +80,13 @@ func parseBound(record []byte, enc Encoding, buf []byte) (r boundRecord, _ []byt
 		}
 		body = buf[at:]
 	case EncodingBinary:
-		if body, err = r.parseBinaryPrefix(record); err != nil {
+		raw, err := r.parseBinaryPrefix(record)
+		if err != nil {
 			return r, buf, err
 		}
+		at := len(buf)
+		buf = append(buf, raw...)
+		body = buf[at:]
 	default:
 		return r, buf, enc.check()
 	}
@@ -262,12 +267,13 @@ func appendBase64URL(dst, text []byte) ([]byte, error) {
 func IsBound(record []byte, enc Encoding) bool {
 	switch enc {
 	case EncodingText:
-		if rest, ok := bytes.CutPrefix(record, []byte(textPlain)); ok {
-			// The body's first byte is 1: its first character is A, and the
-			// second one of the sixteen that begin with the bits 01.
-			return len(rest) >= 2 && rest[0] == 'A' && strings.IndexByte("QRSTUVWXYZabcdef", rest[1]) >= 0
+		body, ok := bytes.CutPrefix(record, []byte(textPlain))
+		if !ok && bytes.HasPrefix(record, []byte(textToken)) && len(record) > textPrefix && record[textPrefix-1] == '.' {
+			body, ok = record[textPrefix:], true
 		}
-		return bytes.HasPrefix(record, []byte(textToken)) && len(record) > textPrefix && record[textPrefix-1] == '.'
+		// The body's first byte is 1: its first character is A, and the second
+		// one of the sixteen that begin with the bits 01.
+		return ok && len(body) >= 2 && body[0] == 'A' && strings.IndexByte("QRSTUVWXYZabcdef", body[1]) >= 0
 	case EncodingBinary:
 		if len(record) < 3 || record[0] != binaryMagic {
 			return false

@@ -7,13 +7,13 @@ import (
 	"github.com/asherah-sql/asherah-sql/internal/aead"
 )
 
-// wrap draws a data key into s and seals it under k.
+// wrap draws a data key and both nonces into s, and seals the key under k.
 func (k *key) wrap(s *scratch, l layout, ad []byte) error {
 	if err := draw(k.f.random, s.fresh[:]); err != nil {
 		return err
 	}
 	k.wraps.Add(1)
-	if _, err := k.locked.seal(s, l, s.wrapped[:0], s.nonce(), s.dataKey(), ad); err != nil {
+	if _, err := k.locked.seal(s, l, s.wrapped[:0], s.wrapNonce(), s.dataKey(), ad); err != nil {
 		return fmt.Errorf("error encrypting data key: %w", err)
 	}
 	return nil

@@ -87,5 +87,8 @@ func kmsError(op string, err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return outage{fmt.Errorf("error %s system key: %w", op, err)}
 	}
-	return fmt.Errorf("error %s system key: %w: is this the master key that sealed it?", op, err)
+	if op == "decrypting" {
+		return fmt.Errorf("error decrypting system key: %w: is this the master key that sealed it?", err)
+	}
+	return fmt.Errorf("error %s system key: %w", op, err)
 }

@@ -30,13 +30,12 @@ const createAttempts = 16
 
 var errNoStore = errors.New("the factory has no metastore: use an Overlay")
 
-// encryptionKey returns the key of a line that encrypts now, making one if need
-// be.
-func (a *access) encryptionKey(ctx context.Context, l *line) (*key, error) {
+// encryptionKey returns the key of a line that encrypts at now, making one if
+// need be.
+func (a *access) encryptionKey(ctx context.Context, l *line, now int64) (*key, error) {
 	if a.store == nil {
 		return nil, errNoStore
 	}
-	now := a.f.now()
 	if a.overlay != nil {
 		if k := a.overlay.newest(l.id); k != nil && k.unfit(now) == nil {
 			return k.retain(), nil
@@ -447,7 +446,7 @@ func (a *access) create(ctx context.Context, l *line, after int64) (*key, error)
 	var parent *key
 	if l.level == intermediate {
 		var err error
-		if parent, err = a.encryptionKey(ctx, a.f.system); err != nil {
+		if parent, err = a.encryptionKey(ctx, a.f.system, a.f.now()); err != nil {
 			return nil, err
 		}
 		defer parent.release()
@@ -570,11 +569,11 @@ func (a *access) make(ctx context.Context, l *line, meta KeyMeta, parent *key, s
 		}
 		s := getScratch()
 		defer s.put()
-		if err := draw(a.f.random, s.nonce()); err != nil {
+		if err := draw(a.f.random, s.wrapNonce()); err != nil {
 			return err
 		}
 		row.ParentKeyMeta = &KeyMeta{ID: parent.meta.ID, Created: parent.meta.Created}
-		row.EncryptedKey, err = parent.locked.seal(s, layoutCanonical, nil, s.nonce(), key, nil)
+		row.EncryptedKey, err = parent.locked.seal(s, layoutCanonical, nil, s.wrapNonce(), key, nil)
 		return err
 	})
 	if err == nil && (len(row.EncryptedKey) == 0 || len(row.EncryptedKey) > MaxWrappedKey) {

@@ -1,16 +1,9 @@
 package envelope
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"errors"
-	"reflect"
-	"sync"
 	"sync/atomic"
-	"unsafe"
 
-	"github.com/asherah-sql/asherah-sql/internal/aead"
 	"github.com/asherah-sql/asherah-sql/protectedmem"
 )
 
@@ -35,13 +28,6 @@ type keyImage struct{ secret protectedmem.Secret }
 // maxImages is how many expanded keys a factory keeps: at one KiB each, a quarter
 // of the 8 MiB that a process may usually lock.
 const maxImages = 2048
-
-type layout uint8
-
-const (
-	layoutCanonical layout = iota // ciphertext, tag, nonce; no associated data
-	layoutBound                   // nonce, ciphertext, tag
-)
 
 // seal appends src, sealed under the given nonce, to dst, which it must not
 // overlap.
@@ -74,7 +60,7 @@ func (k *lockedKey) do(s *scratch, l layout, seal bool, dst, nonce, src, ad []by
 // expanded returns the expanded key, which the second use makes.
 func (k *lockedKey) expanded() *keyImage {
 	im := k.image.Load()
-	if im != nil || imageType() == nil {
+	if im != nil || movable() == nil {
 		return im
 	}
 	if !k.used.Swap(true) || k.images.Load() >= maxImages {
@@ -106,70 +92,21 @@ func (k *lockedKey) close() error {
 	return err
 }
 
-// imageType is the struct behind the standard library's AES-GCM, if it can be
-// moved: nil if it holds pointers.
-var imageType = sync.OnceValue(func() reflect.Type {
-	_, a, err := expand(make([]byte, aead.KeyLen))
-	if err != nil {
-		return nil
-	}
-	t := reflect.TypeOf(a)
-	if t.Kind() != reflect.Pointer || !withoutPointers(t.Elem()) {
-		return nil
-	}
-	return t.Elem()
-})
-
-func withoutPointers(t reflect.Type) bool {
-	switch k := t.Kind(); {
-	case k >= reflect.Bool && k <= reflect.Complex128:
-		return true
-	case k == reflect.Array:
-		return withoutPointers(t.Elem())
-	case k == reflect.Struct:
-		for i := range t.NumField() {
-			if !withoutPointers(t.Field(i).Type) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
-func expand(key []byte) (cipher.Block, cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, nil, err
-	}
-	a, err := cipher.NewGCM(block)
-	return block, a, err
-}
-
-// memoryOf returns the memory of the struct that v, a pointer, points to.
-func memoryOf(v any) []byte {
-	p := reflect.ValueOf(v)
-	return unsafe.Slice((*byte)(p.UnsafePointer()), p.Type().Elem().Size())
-}
-
 var errMisplaced = errors.New("protected memory isn't aligned for an expanded key")
 
-// newImage expands a key into protected memory. imageType must not be nil.
+// newImage expands a key into protected memory. movable must not be nil.
 func newImage(key []byte, secrets protectedmem.Factory) (protectedmem.Secret, error) {
-	block, a, err := expand(key)
+	k, err := expandKey(key)
 	if err != nil {
 		return nil, err
 	}
-	// The AEAD holds no pointers, so it has its own copy of the round keys.
-	if t := reflect.TypeOf(block); t.Kind() == reflect.Pointer && withoutPointers(t.Elem()) {
-		clear(memoryOf(block))
-	}
-	s, err := secrets.New(memoryOf(a)) // wipes the original
+	defer k.wipe()
+	s, err := secrets.New(memoryOf(k.gcm))
 	if err != nil {
 		return nil, err
 	}
 	err = s.WithBytes(func(b []byte) error {
-		if uintptr(unsafe.Pointer(&b[0]))%uintptr(imageType().Align()) != 0 {
+		if !aligned(b) {
 			return errMisplaced
 		}
 		return nil
@@ -191,48 +128,21 @@ type lockedUse struct {
 }
 
 // image runs the use on an expanded key.
-func (u *lockedUse) image(b []byte) error {
-	a := reflect.NewAt(imageType(), unsafe.Pointer(&b[0])).Interface().(cipher.AEAD)
-	n := len(u.dst)
-	var err error
-	switch {
-	case u.seal && u.layout == layoutBound:
-		u.dst = append(u.dst, u.nonce...)
-		u.dst = a.Seal(u.dst, u.nonce, u.src, u.ad)
-	case u.seal:
-		u.dst = a.Seal(u.dst, u.nonce, u.src, u.ad)
-		u.dst = append(u.dst, u.nonce...)
-	case len(u.src) < aead.NonceLen:
-		return aead.ErrShort
-	case u.layout == layoutBound:
-		u.dst, err = a.Open(u.dst, u.src[:aead.NonceLen], u.src[aead.NonceLen:], u.ad)
-	default:
-		end := len(u.src) - aead.NonceLen
-		u.dst, err = a.Open(u.dst, u.src[end:], u.src[:end], u.ad)
+func (u *lockedUse) image(b []byte) (err error) {
+	if u.seal {
+		u.dst = sealWith(placed(b), u.layout, u.dst, u.nonce, u.src, u.ad)
+	} else {
+		u.dst, err = openWith(placed(b), u.layout, u.dst, u.src, u.ad)
 	}
-	if err != nil {
-		u.dst = u.dst[:n]
-		return aead.ErrAuth
-	}
-	return nil
+	return err
 }
 
 // raw runs the use on a key's 32 bytes.
-func (u *lockedUse) raw(key []byte) error {
-	c, err := aead.NewCipherRandom(key, bytes.NewReader(u.nonce))
-	if err != nil {
-		return err
-	}
-	defer c.Wipe()
-	switch {
-	case u.seal && u.layout == layoutBound:
-		u.dst, err = c.AppendSealAD(u.dst, u.src, u.ad)
-	case u.seal:
-		u.dst, err = c.AppendSeal(u.dst, u.src)
-	case u.layout == layoutBound:
-		u.dst, err = c.AppendOpenAD(u.dst, u.src, u.ad)
-	default:
-		u.dst, err = c.AppendOpen(u.dst, u.src)
+func (u *lockedUse) raw(key []byte) (err error) {
+	if u.seal {
+		u.dst, err = sealOnce(key, u.layout, u.dst, u.nonce, u.src, u.ad)
+	} else {
+		u.dst, err = openOnce(key, u.layout, u.dst, u.src, u.ad)
 	}
 	return err
 }

@@ -17,8 +17,10 @@ import (
 // factory, or Discard drops them. It never waits for what other users of the
 // factory are doing: they may be waiting for its transaction.
 //
-// An overlay can be used for one transaction after the other. It is not safe
-// for concurrent use, nor are its sessions and scopes.
+// An overlay can be used for one transaction after the other, and must be left
+// without provisional keys (Pending is 0): they stay in memory until then, also
+// when the factory is closed. It is not safe for concurrent use, nor are its
+// sessions and scopes.
 type Overlay struct {
 	keys access
 

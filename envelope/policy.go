@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/asherah-sql/asherah-sql/cache"
@@ -15,7 +16,8 @@ type CryptoPolicy struct {
 	ExpireAfter time.Duration
 
 	// RevokeCheck is how long a key is used before its row is read again: a
-	// revocation, or a newer key, takes effect within it. 0: 60 minutes.
+	// revocation, or a newer key, takes effect within it. 0: 60 minutes; at
+	// most ten years.
 	//
 	// From three quarters of it on, one caller reads while the others go on.
 	// When the metastore or the KMS doesn't answer, a key whose last answer was
@@ -67,16 +69,20 @@ func (p CryptoPolicy) normalized() (CryptoPolicy, error) {
 		value    *time.Duration
 		standard time.Duration
 		least    time.Duration
+		most     time.Duration
 	}{
-		{"ExpireAfter", &p.ExpireAfter, 90 * 24 * time.Hour, time.Second},
-		{"RevokeCheck", &p.RevokeCheck, 60 * time.Minute, 1},
-		{"CreatePrecision", &p.CreatePrecision, time.Minute, time.Second},
+		{"ExpireAfter", &p.ExpireAfter, 90 * 24 * time.Hour, time.Second, math.MaxInt64},
+		{"RevokeCheck", &p.RevokeCheck, 60 * time.Minute, 1, 10 * 365 * 24 * time.Hour},
+		{"CreatePrecision", &p.CreatePrecision, time.Minute, time.Second, math.MaxInt64},
 	} {
 		if *d.value == 0 {
 			*d.value = d.standard
 		}
 		if *d.value < d.least {
 			return p, fmt.Errorf("policy: %s: want %v or more, got %v", d.name, d.least, *d.value)
+		}
+		if *d.value > d.most {
+			return p, fmt.Errorf("policy: %s: want %v or less, got %v", d.name, d.most, *d.value)
 		}
 	}
 	for _, n := range []struct {
@@ -98,8 +104,5 @@ func (p CryptoPolicy) normalized() (CryptoPolicy, error) {
 	if p.Cache == 0 {
 		p.Cache = cache.Simple
 	}
-	// Arithmetic on instants must not overflow, however large the wish.
-	const longest = 100 * 365 * 24 * time.Hour / staleFactor
-	p.ExpireAfter, p.RevokeCheck = min(p.ExpireAfter, longest), min(p.RevokeCheck, longest)
 	return p, nil
 }

@@ -54,7 +54,7 @@ func ParseDataRowRecord(record []byte) (*DataRowRecord, error) {
 			Revoked:       p.revoked,
 			Created:       p.created,
 			EncryptedKey:  bytes.Clone(p.wrapped),
-			ParentKeyMeta: &KeyMeta{ID: string(p.parentID), Created: p.parentCreated},
+			ParentKeyMeta: &KeyMeta{ID: p.parentID, Created: p.parentCreated},
 		},
 		Data: append([]byte{}, p.data...),
 	}, nil
@@ -102,6 +102,8 @@ type parsedRecord struct {
 	parentID      string
 	parentCreated int64
 	data          []byte
+
+	likely string // what parentID probably is: it saves a copy
 }
 
 func (p *parsedRecord) check() error {
@@ -120,7 +122,8 @@ func (p *parsedRecord) check() error {
 	return nil
 }
 
-// parse reads a record's JSON. What it decodes lies in buf, which it extends.
+// parse reads a record's JSON. What it decodes lies in buf, which it
+// extends.
 func (p *parsedRecord) parse(record []byte, buf *[]byte) error {
 	if err := checkRecordIn(len(record)); err != nil {
 		return err
@@ -155,12 +158,16 @@ func (p *parsedRecord) parseCanonical(record []byte, buf *[]byte) bool {
 	at.skip(`}`)
 	*buf = at.buf
 	if at.failed || len(at.rest) != 0 {
-		*p = parsedRecord{}
+		*p = parsedRecord{likely: p.likely}
 		return false
 	}
 	// The buffer may have moved while it grew.
 	p.wrapped, p.data = at.buf[wrapped.from:wrapped.to], at.buf[data.from:data.to]
-	p.parentID = string(id)
+	if string(id) == p.likely {
+		p.parentID = p.likely
+	} else {
+		p.parentID = string(id)
+	}
 	return true
 }
 

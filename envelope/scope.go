@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/asherah-sql/asherah-sql/internal/aead"
 )
 
 // Scope is one statement's execution or one result set. Bound records of one
@@ -34,7 +32,7 @@ type sealingKey struct {
 	partition string
 	created   int64 // of the intermediate key
 	wrapped   [wrappedLen]byte
-	cipher    *aead.Cipher
+	cipher    expandedKey
 	left      int64 // records that it may still seal
 }
 
@@ -44,7 +42,7 @@ type openingKey struct {
 	partition, suffix string
 	created           int64
 	wrapped           [wrappedLen]byte
-	cipher            *aead.Cipher
+	cipher            expandedKey
 }
 
 // Scope returns a scope. It asks neither the metastore nor the KMS, and costs
@@ -56,10 +54,10 @@ func (f *SessionFactory) Scope() *Scope { return &Scope{keys: &f.own} }
 func (sc *Scope) Close() {
 	sc.closed = true
 	for _, d := range sc.sealing {
-		d.cipher.Wipe()
+		d.cipher.wipe()
 	}
 	for _, d := range sc.opening {
-		d.cipher.Wipe()
+		d.cipher.wipe()
 	}
 	sc.sealing, sc.opening = nil, nil
 }
@@ -71,13 +69,15 @@ func (sc *Scope) open() error {
 	return sc.keys.f.open()
 }
 
-// key returns the key that a partition encrypts with.
-func (sc *Scope) key(ctx context.Context, partition string) (*key, error) {
+// key returns the key that a partition encrypts with, and the time.
+func (sc *Scope) key(ctx context.Context, partition string) (*key, int64, error) {
 	l, err := sc.keys.f.line(partition)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return sc.keys.encryptionKey(ctx, l)
+	now := sc.keys.f.now()
+	k, err := sc.keys.encryptionKey(ctx, l, now)
+	return k, now, err
 }
 
 // AppendSeal is [Session.AppendSeal] for a partition; ErrNoPartition if it is
@@ -103,22 +103,26 @@ func (sc *Scope) appendSeal(ctx context.Context, dst []byte, partition string, p
 	s := getScratch()
 	defer s.put()
 	if sc.keys.f.policy.DataKeyReuse > 1 {
-		k, err := sc.key(ctx, partition)
+		k, now, err := sc.key(ctx, partition)
 		if err != nil {
 			return nil, err
 		}
 		defer k.release()
-		return k.appendSeal(s, dst, partition, payload, b)
+		return k.appendSeal(s, dst, partition, payload, b, now)
 	}
 	d, err := sc.sealingKey(ctx, s, partition)
 	if err != nil {
 		return nil, err
 	}
 	d.left--
-	return sc.keys.f.appendBound(s, dst, d.created, partition, d.wrapped[:], payload, b, nil, d.cipher)
+	return sc.keys.f.appendBound(s, dst, d.created, partition, d.wrapped[:], b, func() error {
+		s.buf = sealWith(d.cipher.gcm, layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+		return nil
+	})
 }
 
-// sealingKey returns the scope's data key for a partition.
+// sealingKey returns the scope's data key for a partition, and a nonce to use it
+// with in s.
 func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (*sealingKey, error) {
 	for i, d := range sc.sealing {
 		if d.partition != partition {
@@ -126,14 +130,14 @@ func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (
 		}
 		if d.left > 0 {
 			toFront(sc.sealing, i)
-			return d, nil
+			return d, draw(sc.keys.f.random, s.dataNonce())
 		}
-		d.cipher.Wipe()
+		d.cipher.wipe()
 		toFront(sc.sealing, i)
 		sc.sealing = sc.sealing[1:]
 		break
 	}
-	k, err := sc.key(ctx, partition)
+	k, _, err := sc.key(ctx, partition)
 	if err != nil {
 		return nil, err
 	}
@@ -142,13 +146,13 @@ func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (
 	if err := k.wrap(s, layoutBound, s.ad); err != nil {
 		return nil, err
 	}
-	c, err := aead.NewCipherRandom(s.dataKey(), k.f.random)
+	c, err := expandKey(s.dataKey())
 	if err != nil {
 		return nil, err
 	}
 	d := &sealingKey{partition: partition, created: k.meta.Created, wrapped: s.wrapped, cipher: c, left: wrapLimit}
 	if len(sc.sealing) == maxSealing {
-		sc.sealing[maxSealing-1].cipher.Wipe()
+		sc.sealing[maxSealing-1].cipher.wipe()
 		sc.sealing = sc.sealing[:maxSealing-1]
 	}
 	sc.sealing = append(sc.sealing, d)
@@ -180,12 +184,12 @@ func (sc *Scope) appendEncrypt(ctx context.Context, dst []byte, partition string
 	if err := checkPayload(len(payload)); err != nil {
 		return nil, err
 	}
-	k, err := sc.key(ctx, partition)
+	k, now, err := sc.key(ctx, partition)
 	if err != nil {
 		return nil, err
 	}
 	defer k.release()
-	return k.appendEncrypt(dst, payload)
+	return k.appendEncrypt(dst, payload, now)
 }
 
 // AppendOpen is [Session.AppendOpen] for a partition. The empty partition stands
@@ -215,7 +219,7 @@ func (sc *Scope) appendOpen(ctx context.Context, dst []byte, partition string, r
 	if err != nil {
 		return nil, err
 	}
-	dst, err = d.cipher.AppendOpenAD(dst, r.sealed, f.dataAD(s, d.partition, b, &r))
+	dst, err = openWith(d.cipher.gcm, layoutBound, dst, r.sealed, f.dataAD(s, d.partition, b, &r))
 	return opened(dst, err)
 }
 
@@ -239,13 +243,13 @@ func (sc *Scope) openingKey(ctx context.Context, s *scratch, r *boundRecord) (*o
 	if err := k.unwrapBound(s, partition, r); err != nil {
 		return nil, err
 	}
-	c, err := aead.NewCipher(s.dataKey())
+	c, err := expandKey(s.dataKey())
 	if err != nil {
 		return nil, err
 	}
 	d := &openingKey{partition: partition, suffix: string(r.suffix), created: r.created, wrapped: wrapped, cipher: c}
 	if len(sc.opening) == maxOpening {
-		sc.opening[maxOpening-1].cipher.Wipe()
+		sc.opening[maxOpening-1].cipher.wipe()
 		sc.opening = sc.opening[:maxOpening-1]
 	}
 	sc.opening = append(sc.opening, d)
@@ -272,7 +276,11 @@ var errForeign = errors.New("its key is of another service or product, or of a r
 func (sc *Scope) appendDecrypt(ctx context.Context, dst []byte, partition string, record []byte) ([]byte, error) {
 	s := getScratch()
 	defer s.put()
+	l, known := sc.keys.f.lines.Get(partition)
 	var p parsedRecord
+	if known {
+		p.likely = l.id
+	}
 	if err := p.parse(record, &s.buf); err != nil {
 		return nil, err
 	}
@@ -281,7 +289,7 @@ func (sc *Scope) appendDecrypt(ctx context.Context, dst []byte, partition string
 		if partition, ok = sc.keys.f.names.partitionOf(p.parentID); !ok {
 			return nil, fmt.Errorf("unable to decrypt record: %w: %w", ErrPartitionMismatch, errForeign)
 		}
+		l, _ = sc.keys.f.lines.Get(partition)
 	}
-	l, _ := sc.keys.f.lines.Get(partition)
 	return sc.keys.openRecord(ctx, s, l, partition, dst, &p)
 }

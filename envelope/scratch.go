@@ -15,9 +15,9 @@ type scratch struct {
 	buf []byte // sealed bytes
 	ad  []byte // associated data
 
-	// fresh is what wrapping a data key needs, drawn in one read: the key, then
-	// the nonce to wrap it with. put wipes it.
-	fresh   [aead.KeyLen + aead.NonceLen]byte
+	// fresh is what one record needs, drawn in one read: the data key, the
+	// nonce to wrap it with, and the nonce of the payload's seal. put wipes it.
+	fresh   [aead.KeyLen + 2*aead.NonceLen]byte
 	wrapped [wrappedLen]byte
 
 	use lockedUse // see lockedKey
@@ -47,8 +47,9 @@ func (s *scratch) put() {
 	scratches.Put(s)
 }
 
-func (s *scratch) dataKey() []byte { return s.fresh[:aead.KeyLen] }
-func (s *scratch) nonce() []byte   { return s.fresh[aead.KeyLen:] }
+func (s *scratch) dataKey() []byte   { return s.fresh[:aead.KeyLen] }
+func (s *scratch) wrapNonce() []byte { return s.fresh[aead.KeyLen:][:aead.NonceLen] }
+func (s *scratch) dataNonce() []byte { return s.fresh[aead.KeyLen+aead.NonceLen:] }
 
 // draw fills b from the operating system, or, in tests, from random.
 func draw(random io.Reader, b []byte) error {

@@ -11,49 +11,41 @@ import (
 
 // appendSeal appends a bound record sealed under a data key of k that is not
 // kept, or under the one that k's users share.
-func (k *key) appendSeal(s *scratch, dst []byte, partition string, payload []byte, b *Binding) ([]byte, error) {
+func (k *key) appendSeal(s *scratch, dst []byte, partition string, payload []byte, b *Binding, now int64) ([]byte, error) {
 	f := k.f
 	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, nil)
 	if f.policy.DataKeyReuse > 1 {
-		d, err := k.takeShared(s, s.ad, f.now())
+		d, err := k.takeShared(s, s.ad, now)
 		if err != nil {
 			return nil, err
 		}
 		defer d.release()
-		return f.appendBound(s, dst, k.meta.Created, partition, d.wrapped[:], payload, b, d.locked, nil)
+		if err := draw(f.random, s.dataNonce()); err != nil {
+			return nil, err
+		}
+		return f.appendBound(s, dst, k.meta.Created, partition, d.wrapped[:], b, func() (err error) {
+			s.buf, err = d.locked.seal(s, layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+			return err
+		})
 	}
 	if err := k.wrap(s, layoutBound, s.ad); err != nil {
 		return nil, err
 	}
-	return f.appendBound(s, dst, k.meta.Created, partition, s.wrapped[:], payload, b, nil, nil)
+	return f.appendBound(s, dst, k.meta.Created, partition, s.wrapped[:], b, func() (err error) {
+		s.buf, err = sealOnce(s.dataKey(), layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+		return err
+	})
 }
 
-// appendBound appends a bound record under the data key that is wrapped: in
-// locked, in ready, or else in s.
-func (f *SessionFactory) appendBound(s *scratch, dst []byte, created int64, partition string, wrapped, payload []byte, b *Binding, locked *lockedKey, ready *aead.Cipher) (_ []byte, err error) {
+// appendBound appends a bound record. seal appends the payload, sealed for s.ad,
+// to s.buf.
+func (f *SessionFactory) appendBound(s *scratch, dst []byte, created int64, partition string, wrapped []byte, b *Binding, seal func() error) ([]byte, error) {
 	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, b)
 	// Made apart from dst: whatever the payload shares with dst's spare
 	// capacity has been read before anything is written there.
 	s.buf = appendBoundHeader(s.buf[:0], created, partition, f.names.suffix)
 	s.buf = append(s.buf, wrapped...)
-	switch {
-	case locked != nil:
-		if err := draw(f.random, s.nonce()); err != nil {
-			return nil, err
-		}
-		s.buf, err = locked.seal(s, layoutBound, s.buf, s.nonce(), payload, s.ad)
-	case ready != nil:
-		s.buf, err = ready.AppendSealAD(s.buf, payload, s.ad)
-	case f.random == nil:
-		s.buf, err = aead.AppendSealAD(s.buf, s.dataKey(), payload, s.ad)
-	default:
-		var c *aead.Cipher
-		if c, err = aead.NewCipherRandom(s.dataKey(), f.random); err == nil {
-			s.buf, err = c.AppendSealAD(s.buf, payload, s.ad)
-			c.Wipe()
-		}
-	}
-	if err != nil {
+	if err := seal(); err != nil {
 		return nil, fmt.Errorf("error encrypting data: %w", err)
 	}
 	n := len(s.buf)

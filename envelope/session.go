@@ -57,11 +57,11 @@ func (s *Session) open() error {
 	return s.keys.f.open()
 }
 
-// key returns the key that encrypts.
-func (s *Session) key(ctx context.Context) (*key, error) {
+// key returns the key that encrypts at now.
+func (s *Session) key(ctx context.Context, now int64) (*key, error) {
 	l := s.line.Load()
 	if s.keys.overlay == nil {
-		if k := l.fresh(s.keys.f, s.keys.f.now()); k != nil {
+		if k := l.fresh(s.keys.f, now); k != nil {
 			return k, nil
 		}
 	}
@@ -73,7 +73,7 @@ func (s *Session) key(ctx context.Context) (*key, error) {
 		}
 		s.line.Store(l)
 	}
-	return s.keys.encryptionKey(ctx, l)
+	return s.keys.encryptionKey(ctx, l, now)
 }
 
 // Encrypt seals a payload into a DataRowRecord, under a data key of its own.
@@ -101,7 +101,8 @@ func (s *Session) encrypt(ctx context.Context, payload []byte) (*DataRowRecord, 
 	if err := checkPayload(len(payload)); err != nil {
 		return nil, err
 	}
-	k, err := s.key(ctx)
+	now := s.keys.f.now()
+	k, err := s.key(ctx, now)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (s *Session) encrypt(ctx context.Context, payload []byte) (*DataRowRecord, 
 	w.wrapped = sc.wrapped
 	w.parent = k.meta
 	w.key = EnvelopeKeyRecord{
-		Created:       k.f.now() / int64(time.Second),
+		Created:       now / int64(time.Second),
 		EncryptedKey:  w.wrapped[:],
 		ParentKeyMeta: &w.parent,
 	}
@@ -128,15 +129,7 @@ func (k *key) encrypt(s *scratch, dst, payload []byte) ([]byte, error) {
 	if err := k.wrap(s, layoutCanonical, nil); err != nil {
 		return nil, err
 	}
-	if k.f.random == nil {
-		return aead.AppendSeal(dst, s.dataKey(), payload)
-	}
-	c, err := aead.NewCipherRandom(s.dataKey(), k.f.random)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Wipe()
-	return c.AppendSeal(dst, payload)
+	return sealOnce(s.dataKey(), layoutCanonical, dst, s.dataNonce(), payload, nil)
 }
 
 // AppendEncrypt is Encrypt that appends the record's canonical JSON to dst, and
@@ -156,15 +149,16 @@ func (s *Session) appendEncrypt(ctx context.Context, dst, payload []byte) ([]byt
 	if err := checkPayload(len(payload)); err != nil {
 		return nil, err
 	}
-	k, err := s.key(ctx)
+	now := s.keys.f.now()
+	k, err := s.key(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	defer k.release()
-	return k.appendEncrypt(dst, payload)
+	return k.appendEncrypt(dst, payload, now)
 }
 
-func (k *key) appendEncrypt(dst, payload []byte) (_ []byte, err error) {
+func (k *key) appendEncrypt(dst, payload []byte, now int64) (_ []byte, err error) {
 	s := getScratch()
 	defer s.put()
 	// Sealed apart from dst: whatever the payload shares with dst's spare
@@ -177,7 +171,7 @@ func (k *key) appendEncrypt(dst, payload []byte) (_ []byte, err error) {
 		return nil, err
 	}
 	dst = slices.Grow(dst, recordLen(head, len(s.buf)))
-	dst = appendRecordHead(dst, false, k.f.now()/int64(time.Second), s.wrapped[:], k.quoted, k.meta.Created)
+	dst = appendRecordHead(dst, false, now/int64(time.Second), s.wrapped[:], k.quoted, k.meta.Created)
 	return appendRecordData(dst, s.buf), nil
 }
 
@@ -203,18 +197,19 @@ func (s *Session) Decrypt(ctx context.Context, record DataRowRecord) ([]byte, er
 }
 
 // AppendDecrypt is Decrypt of a record's JSON. It appends the payload to dst,
-// which must not overlap the record, and returns dst itself with an error.
+// and returns dst itself with an error.
 func (s *Session) AppendDecrypt(ctx context.Context, dst, record []byte) ([]byte, error) {
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}
 	sc := getScratch()
 	defer sc.put()
-	var p parsedRecord
+	l := s.line.Load()
+	p := parsedRecord{likely: l.id}
 	if err := p.parse(record, &sc.buf); err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}
-	out, err := s.keys.openRecord(ctx, sc, s.line.Load(), s.partition, dst, &p)
+	out, err := s.keys.openRecord(ctx, sc, l, s.partition, dst, &p)
 	if err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}
@@ -224,9 +219,7 @@ func (s *Session) AppendDecrypt(ctx context.Context, dst, record []byte) ([]byte
 // openRecord opens a record of a partition. l is the partition's line, or nil.
 func (a *access) openRecord(ctx context.Context, s *scratch, l *line, partition string, dst []byte, p *parsedRecord) ([]byte, error) {
 	id := p.parentID
-	if l != nil && id == l.id {
-		id = l.id
-	} else if !a.f.names.accepts(id, partition) {
+	if (l == nil || id != l.id) && !a.f.names.accepts(id, partition) {
 		return nil, fmt.Errorf("unable to decrypt record: %w", ErrPartitionMismatch)
 	}
 	k, err := a.readingKey(ctx, l, KeyMeta{ID: id, Created: p.parentCreated})
@@ -235,7 +228,7 @@ func (a *access) openRecord(ctx context.Context, s *scratch, l *line, partition 
 	}
 	defer k.release()
 	if err = k.unwrap(s, layoutCanonical, p.wrapped, nil); err == nil {
-		dst, err = aead.AppendOpen(dst, s.dataKey(), p.data)
+		dst, err = openOnce(s.dataKey(), layoutCanonical, dst, p.data, nil)
 	}
 	switch {
 	case errors.Is(err, aead.ErrShort):
@@ -254,7 +247,7 @@ func (a *access) openRecord(ctx context.Context, s *scratch, l *line, partition 
 // readingKey returns the key that a record was sealed under: at best the one
 // that its partition encrypts with now.
 func (a *access) readingKey(ctx context.Context, l *line, meta KeyMeta) (*key, error) {
-	if l != nil {
+	if l != nil && (a.overlay == nil || a.overlay.find(meta) == nil) {
 		if g := l.current.Load(); g != nil && g.key.meta == meta && g.key.tryRetain() {
 			return g.key, nil
 		}
@@ -283,21 +276,21 @@ func (s *Session) appendSeal(ctx context.Context, dst, payload []byte, b *Bindin
 	if err := checkPayload(len(payload)); err != nil {
 		return nil, err
 	}
-	k, err := s.key(ctx)
+	now := s.keys.f.now()
+	k, err := s.key(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	defer k.release()
 	sc := getScratch()
 	defer sc.put()
-	return k.appendSeal(sc, dst, s.partition, payload, b)
+	return k.appendSeal(sc, dst, s.partition, payload, b, now)
 }
 
-// AppendOpen appends the payload of a bound record to dst, which must not
-// overlap the record. It returns dst itself with an error. Errors: ErrMoved for
-// a record of another place, and also ErrPartitionMismatch if it names another
-// partition; ErrMalformed, ErrKeyNotFound, ErrClosed, and those of the metastore
-// and the KMS.
+// AppendOpen appends the payload of a bound record to dst, and returns dst
+// itself with an error. Errors: ErrMoved for a record of another place, and also
+// ErrPartitionMismatch if it names another partition; ErrMalformed,
+// ErrKeyNotFound, ErrClosed, and those of the metastore and the KMS.
 func (s *Session) AppendOpen(ctx context.Context, dst, record []byte, b Binding) ([]byte, error) {
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("open: %w", err)
@@ -325,7 +318,6 @@ func (s *Session) appendOpen(ctx context.Context, dst, record []byte, b *Binding
 	if err := k.unwrapBound(sc, s.partition, &r); err != nil {
 		return nil, err
 	}
-	ad := s.keys.f.dataAD(sc, s.partition, b, &r)
-	dst, err = aead.AppendOpenAD(dst, sc.dataKey(), r.sealed, ad)
+	dst, err = openOnce(sc.dataKey(), layoutBound, dst, r.sealed, s.keys.f.dataAD(sc, s.partition, b, &r))
 	return opened(dst, err)
 }

@@ -61,6 +61,9 @@ var rules = map[string]rule{
 	// Tests on the tree itself.
 	"internal/layout":  {},
 	"internal/doctest": {},
+
+	// Real servers for test files: no other rule lists it, so nothing that a program links imports it.
+	"internal/testserver": {free: true},
 }
 
 // realDrivers and vendorSDKs are what only leaves may bring into a program.
@@ -152,7 +155,7 @@ func testViolations(module string, f sourceFile) []string {
 	for _, imp := range f.imports {
 		own, isOwn := strings.CutPrefix(imp, module+"/")
 		r, _ := ruleFor(own)
-		if oneOf(imp, realDrivers) != "" || isOwn && r.leaf {
+		if oneOf(imp, realDrivers) != "" || isOwn && (r.leaf || r.free) {
 			bad = append(bad, f.name+": imports "+imp+": in-package tests of driver import no real driver: use package driver_test")
 		}
 	}
@@ -257,6 +260,8 @@ func TestViolationsAreFound(t *testing.T) {
 		{"test", sourceFile{dir: "cache", test: true, pkg: "cache", imports: []string{"pgregory.net/rapid"}}, ""},
 		{"in-package test of driver", sourceFile{dir: "driver", test: true, pkg: "driver", imports: []string{"modernc.org/sqlite"}}, "in-package"},
 		{"in-package test of driver, our leaf", sourceFile{dir: "driver", test: true, pkg: "driver", imports: []string{module + "/driver/sqlite"}}, "in-package"},
+		{"in-package test of driver, real servers", sourceFile{dir: "driver", test: true, pkg: "driver", imports: []string{module + "/internal/testserver"}}, "in-package"},
+		{"real servers in a program", sourceFile{dir: "driver", imports: []string{module + "/internal/testserver"}}, "may import, of ours"},
 		{"external test of driver", sourceFile{dir: "driver", test: true, pkg: "driver_test", imports: []string{"modernc.org/sqlite"}}, ""},
 	}
 	for _, c := range cases {
