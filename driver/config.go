@@ -349,6 +349,9 @@ func fillFromEnv(cfg *Config, environ []string) error {
 			continue
 		}
 		name := strings.ToLower(rest)
+		if rest == "CONFIG" {
+			continue // see Driver.OpenConnector: it stands for a connection string's parameter
+		}
 		if k, ok := strings.CutPrefix(name, "kms_"); ok && k != "" {
 			params[k] = value
 			continue

@@ -152,7 +152,8 @@ func TestTheEnvironmentFillsWhatIsMissing(t *testing.T) {
 	if err := asherah.RegisterConfig("env-test", asherah.Config{}); err == nil {
 		t.Error("a name was registered twice")
 	}
-	second, err := sql.Open(sqlite.Name, db.path+"?asherah_product=web&asherah_config=env-test&"+pragmas)
+	t.Setenv("ASHERAH_SQL_CONFIG", "env-test")
+	second, err := sql.Open(sqlite.Name, db.path+"?asherah_product=web&"+pragmas)
 	if err != nil {
 		t.Fatal(err)
 	}

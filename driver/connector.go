@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,9 +55,16 @@ func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
 	if dsn == "" {
 		return &unset{d}, nil
 	}
-	plain, cfg, err := SplitDSN(d.dialect, dsn)
+	plain, params, err := splitParams(d.dialect, dsn)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connection string: %w", err)
+	}
+	if name := os.Getenv(envPrefix + "CONFIG"); name != "" && !slices.ContainsFunc(params, func(p param) bool { return p.name == "config" }) {
+		params = append(params, param{"config", name})
+	}
+	cfg, err := fromParams(params)
+	if err != nil {
+		return nil, fmt.Errorf("connection string: %w", err)
 	}
 	base, err := openBase(d.base, plain)
 	if err != nil {

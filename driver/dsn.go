@@ -16,19 +16,7 @@ import (
 // `key=value key='value'` (PostgreSQL), `key=value;key=value` (SQL Server). An unknown asherah_ parameter,
 // or one given twice, is an error; no error repeats a value that could be a secret.
 func SplitDSN(d dialect.Dialect, dsn string) (plain string, cfg Config, err error) {
-	if !d.Valid() {
-		return "", Config{}, fmt.Errorf("split connection string: unknown dialect %v", d)
-	}
-	var params []param
-	isURL := strings.Contains(dsn, "://")
-	switch {
-	case d == dialect.Postgres && !isURL:
-		plain, params, err = splitKeyValue(dsn)
-	case d == dialect.SQLServer && !isURL:
-		plain, params, err = splitSemicolons(dsn)
-	default:
-		plain, params, err = splitQuery(dsn)
-	}
+	plain, params, err := splitParams(d, dsn)
 	if err == nil {
 		cfg, err = fromParams(params)
 	}
@@ -36,6 +24,21 @@ func SplitDSN(d dialect.Dialect, dsn string) (plain string, cfg Config, err erro
 		return "", Config{}, fmt.Errorf("connection string: %w", err)
 	}
 	return plain, cfg, nil
+}
+
+// splitParams is SplitDSN without the meaning of the parameters.
+func splitParams(d dialect.Dialect, dsn string) (plain string, params []param, err error) {
+	if !d.Valid() {
+		return "", nil, fmt.Errorf("unknown dialect %v", d)
+	}
+	isURL := strings.Contains(dsn, "://")
+	switch {
+	case d == dialect.Postgres && !isURL:
+		return splitKeyValue(dsn)
+	case d == dialect.SQLServer && !isURL:
+		return splitSemicolons(dsn)
+	}
+	return splitQuery(dsn)
 }
 
 // ours tells whether a parameter's name is one of ours, and returns it without the prefix. The prefix is

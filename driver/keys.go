@@ -344,14 +344,14 @@ func sharedKeys(id string) *Keys {
 }
 
 // sharedID is what two connectors of sql.Open must agree on to share keys.
-func sharedID(cfg *Config, d dialect.Dialect, plain, config string) string {
+func sharedID(cfg *Config, d dialect.Dialect, plain, base string) string {
 	var params []string
 	for k, v := range cfg.KMSParams {
 		params = append(params, fmt.Sprintf("%q=%q", k, v))
 	}
 	slices.Sort(params)
-	return fmt.Sprintf("%s|%q|%q|%q|%s|%p|%v|%v|%q|%s", shapeOf(cfg, d), plain, config, cfg.KMSName, params, cfg.Schema,
-		cfg.SkipVerify, cfg.RefuseUnpinned, cfg.MetastoreDSN, cfg.Partition)
+	return fmt.Sprintf("%s|%q|%q|%q|%s|%p|%v|%v|%q|%q|%p|%p", shapeOf(cfg, d), plain, base, cfg.KMSName, params, cfg.Schema,
+		cfg.SkipVerify, cfg.RefuseUnpinned, cfg.MetastoreDSN, cfg.Partition, cfg.MetastoreConnector, cfg.MetastoreStore)
 }
 
 // openBase opens a connector of a real driver.
