@@ -1,0 +1,400 @@
+package sqlplan
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// Analyzer plans the statements of one dialect for one schema. It is safe for concurrent use, and takes up
+// registrations that come later.
+type Analyzer struct {
+	schema *tags.Schema
+	f      *facts
+	state  atomic.Pointer[state]
+	pool   sync.Pool // *analysis
+}
+
+// New returns an Analyzer for the schema s. The error is about a dialect that isn't built.
+func New(s *tags.Schema, d dialect.Dialect) (*Analyzer, error) {
+	f, err := factsOf(d)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, fmt.Errorf("analyse statements: schema: want one, got nil")
+	}
+	return &Analyzer{schema: s, f: f}, nil
+}
+
+// current returns the state of the schema's version.
+func (an *Analyzer) current() *state {
+	st := an.state.Load()
+	if st == nil || st.version != an.schema.Version() {
+		st = newState(an.schema)
+		an.state.Store(st)
+	}
+	return st
+}
+
+// Mentions reports whether a registered table's name stands anywhere in the text, inside words and quotes
+// too, ASCII letters in either case. A text that mentions none can be sent as it is.
+func (an *Analyzer) Mentions(query string) bool { return an.current().finder.in(query) }
+
+// Analyze plans a text of one or more statements. The error is a *RefusedError, or *NeedColumns when cat
+// doesn't know a table's columns that matter. Without a catalogue (nil) registered tables have the columns
+// of their models, and nothing is known of other tables.
+func (an *Analyzer) Analyze(query string, cat Catalog) (p *Plan, err error) {
+	defer func() {
+		// A mistake in this package must not let a statement pass.
+		if r := recover(); r != nil {
+			if _, ok := r.(runtime.Error); !ok {
+				panic(r)
+			}
+			p, err = nil, &RefusedError{Rule: RuleUnaccounted, Remedy: remedies[RuleUnaccounted]}
+		}
+	}()
+	return an.analyze(query, cat)
+}
+
+// analyze is Analyze without the last resort, for tests.
+func (an *Analyzer) analyze(query string, cat Catalog) (*Plan, error) {
+	st := an.current()
+	if len(query) > 1<<30 {
+		return nil, &RefusedError{Rule: RuleTooLong, Remedy: remedies[RuleTooLong]}
+	}
+	a, _ := an.pool.Get().(*analysis)
+	if a == nil {
+		a = &analysis{unsure: make([]*relation, 0, 16)}
+	}
+	a.st, a.cat = st, cat
+	a.f, a.text = an.f, query
+	defer func() {
+		a.reset()
+		an.pool.Put(a)
+	}()
+	return a.run()
+}
+
+// analysis is the work on one text. Its memory is used again; nothing of a Plan points into it.
+type analysis struct {
+	parser
+	st   *state
+	cat  Catalog
+	plan *Plan
+
+	need   []TableName
+	uses   []paramUse
+	stmts  []*stmt
+	named  []bool // by statement: it names a registered table
+	unsure []*relation
+	bodies int // common table expressions analysed for one reference
+
+	cur     *Statement // the statement being analysed
+	style   paramStyle
+	lookups []placeholder
+	outputs bool // some statement has outputs
+}
+
+// paramUse is a placeholder token and the index of its Param.
+type paramUse struct{ tok, idx int32 }
+
+func (a *analysis) reset() {
+	if cap(a.toks) > 1<<16 {
+		a.toks = nil
+	}
+	a.toks = a.toks[:0]
+	a.nodes.reset(64)
+	a.extra.reset(8)
+	a.exprs.reset()
+	a.rows.reset()
+	a.cols.reset()
+	a.idxs.reset()
+	a.sets.reset()
+	clear(a.unsure[:cap(a.unsure)])
+	if cap(a.uses) > 1<<14 {
+		a.uses = nil
+	}
+	clear(a.stmts)
+	*a = analysis{
+		parser: parser{
+			toks: a.toks, nodes: a.nodes, extra: a.extra, exprs: a.exprs, rows: a.rows, cols: a.cols,
+			idxs: a.idxs, sets: a.sets,
+		},
+		uses: a.uses[:0], stmts: a.stmts[:0], named: a.named[:0], unsure: a.unsure[:0],
+	}
+}
+
+// run plans the text. Refusals come as panics with a *RefusedError from wherever they are found.
+func (a *analysis) run() (p *Plan, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			refused, ok := r.(*RefusedError)
+			if !ok {
+				panic(r)
+			}
+			p, err = nil, refused
+		}
+		// With columns missing the rest was analysed on guesses: nothing of it counts.
+		if len(a.need) > 0 {
+			p, err = nil, &NeedColumns{Tables: slices.Clone(a.need)}
+		}
+	}()
+	a.plan = &Plan{Schema: a.st.version}
+	a.toks = lexAll(a.f, a.text, a.toks[:0])
+	if !a.namesTable() {
+		return a.plan, nil
+	}
+	if !utf8.ValidString(a.text) {
+		a.refuseAt(RuleUTF8, a.invalidUTF8())
+	}
+	a.split()
+	a.params()
+	touches := false
+	a.plan.Statements = make([]Statement, len(a.stmts))
+	for i, s := range a.stmts {
+		a.cur = &a.plan.Statements[i]
+		a.statement(s, i)
+		touches = touches || a.cur.Touches
+	}
+	if !touches {
+		return &Plan{Schema: a.st.version}, nil
+	}
+	a.plan.Touches = true
+	a.finish()
+	return a.plan, nil
+}
+
+// namesTable reports whether a token is a registered table's name. A text that isn't made of tokens counts
+// as well, if it mentions one.
+func (a *analysis) namesTable() bool {
+	for i := range a.toks {
+		t := &a.toks[i]
+		if t.kind == tIllegal {
+			if a.st.finder.in(a.text) {
+				return true
+			}
+			continue
+		}
+		if a.isTableName(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTableName reports whether t is a registered table's name, in quotes of any kind or without.
+func (a *analysis) isTableName(t *token) bool {
+	switch t.kind {
+	case tWord, tQuoted, tString:
+		return a.st.names.find(a.f.ident(a.text, t)) != nil
+	}
+	return false
+}
+
+func (a *analysis) invalidUTF8() int {
+	for i := 0; i < len(a.text); {
+		r, n := utf8.DecodeRuneInString(a.text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return 0
+}
+
+// split parses the statements of the text. One that isn't understood refuses the text if it names a
+// registered table. Otherwise it ends at the next semicolon, which holds for all but triggers: their bodies
+// have semicolons, so one that isn't understood is always refused.
+func (a *analysis) split() {
+	for {
+		for a.accept(tSemi) {
+		}
+		if a.is(tEOF) {
+			return
+		}
+		first := a.pos
+		s, err := a.parseStmt()
+		if err != nil {
+			end := first
+			named := false
+			for a.toks[end].kind != tSemi && a.toks[end].kind != tEOF {
+				t := &a.toks[end]
+				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger
+				end++
+			}
+			if named {
+				a.refuseAt(err.rule, int(a.toks[err.tok].off))
+			}
+			a.pos = end
+			*s = stmt{kind: Other, opaque: true, tok: int32(first), end: int32(end), exprs: s.exprs}
+		}
+		named := false
+		for i := s.tok; i < s.end && !named; i++ {
+			named = a.isTableName(&a.toks[i])
+		}
+		a.stmts = append(a.stmts, s)
+		a.named = append(a.named, named)
+	}
+}
+
+// statement analyses one statement.
+func (a *analysis) statement(s *stmt, i int) {
+	out := a.cur
+	out.Kind, out.Explain, out.Tx = s.kind, s.explain, s.tx
+	out.Offset, out.End = int(a.toks[s.tok].off), int(a.toks[s.end-1].end)
+	out.ReturnsRows = s.explain
+	switch {
+	case s.sel != nil:
+		out.ReturnsRows = true
+	case s.ins != nil:
+		out.ReturnsRows = out.ReturnsRows || s.ins.returning != nil
+	case s.upd != nil:
+		out.ReturnsRows = out.ReturnsRows || s.upd.returning != nil
+	case s.del != nil:
+		out.ReturnsRows = out.ReturnsRows || s.del.returning != nil
+	case s.ddl != nil && s.ddl.op == ddlPragma:
+		out.ReturnsRows = true
+	}
+	if !a.named[i] {
+		return
+	}
+	values := len(a.plan.Values)
+	root := &scope{}
+	switch {
+	case s.sel != nil:
+		a.selectStatement(s, i, root)
+	case s.ins != nil:
+		a.insertStatement(s, i, root)
+	case s.upd != nil:
+		a.updateStatement(s, i, root)
+	case s.del != nil:
+		a.deleteStatement(s, i, root)
+	case s.ddl != nil:
+		a.ddlStatement(s, root)
+		return
+	case s.tx != nil:
+		return // a savepoint of that name
+	default:
+		a.refuse(RuleUnaccounted, s.tok, nil)
+	}
+	out.Writes = len(a.plan.Values) > values
+	// Whatever the parser made, the analysis must have given a role.
+	for n := s.exprs[0]; n < s.exprs[1]; n++ {
+		e := a.nodes.at(n)
+		if leaf := e.op == opColumn || e.op == opParam || e.op == opString || e.op == opBlob || e.op == opNumber; leaf && !e.seen {
+			a.refuse(RuleUnaccounted, e.tok, nil)
+		}
+	}
+}
+
+// lookup returns the registered table that a name means, or nil, and notes that the statement touches it.
+func (a *analysis) lookup(n name) *tags.Table {
+	tables := a.st.names.find(a.ident(n.tok))
+	if tables == nil {
+		return nil
+	}
+	schema := ""
+	if n.schema >= 0 {
+		schema = a.ident(n.schema)
+	}
+	var found *tags.Table
+	exact := false
+	for _, t := range tables {
+		fits := equalFold(t.Schema, schema)
+		switch {
+		case fits && !exact && schema != "":
+			found, exact = t, true
+		case exact && !fits:
+		case t.Schema == "" || schema == "" || fits:
+			if found != nil {
+				a.refuse(RuleAmbiguousTable, n.tok, nil)
+			}
+			found = t
+		}
+	}
+	if found != nil {
+		a.touch(found)
+	}
+	return found
+}
+
+func (a *analysis) touch(t *tags.Table) {
+	a.cur.Touches = true
+	for _, have := range a.cur.Tables {
+		if have == t {
+			return
+		}
+	}
+	a.cur.Tables = append(a.cur.Tables, t)
+}
+
+func (a *analysis) tableName(n name) TableName {
+	t := TableName{Name: a.ident(n.tok)}
+	if n.schema >= 0 {
+		t.Schema = a.ident(n.schema)
+	}
+	return t
+}
+
+// ident returns the name that a token spells.
+func (a *analysis) ident(tok int32) string { return a.f.ident(a.text, &a.toks[tok]) }
+
+func (a *analysis) newCols(n int) []outCol { return make([]outCol, 0, n+1) }
+
+func (a *analysis) refuseAt(rule string, offset int) {
+	panic(&RefusedError{Offset: offset, Rule: rule, Remedy: remedies[rule]})
+}
+
+// finish checks what concerns the whole text and puts edits and arguments in order.
+func (a *analysis) finish() {
+	a.checkParams()
+	a.checkRoles()
+	a.sortValues()
+	a.arguments()
+	edits := a.plan.Edits
+	slices.SortStableFunc(edits, func(x, y Edit) int { return x.Offset - y.Offset })
+	for i := 1; i < len(edits); i++ {
+		if edits[i].Offset < edits[i-1].End {
+			a.refuseAt(RuleUnaccounted, edits[i].Offset)
+		}
+	}
+}
+
+// sortValues puts the values in text order and adds the edits of literals.
+func (a *analysis) sortValues() {
+	p := a.plan
+	at := func(v *Value) int {
+		if v.Source.Literal != nil {
+			return v.Source.Literal.Offset
+		}
+		return p.Params[v.Source.Param-1].Offsets[0]
+	}
+	sorted := func() bool {
+		last := math.MinInt
+		for i := range p.Values {
+			if o := at(&p.Values[i]); o < last {
+				return false
+			} else {
+				last = o
+			}
+		}
+		return true
+	}
+	if !sorted() {
+		slices.SortStableFunc(p.Values, func(x, y Value) int { return at(&x) - at(&y) })
+	}
+	for i := range p.Values {
+		if l := p.Values[i].Source.Literal; l != nil {
+			p.HasLiterals = true
+			p.Edits = append(p.Edits, Edit{Offset: l.Offset, End: l.End, Value: i + 1})
+		}
+	}
+}

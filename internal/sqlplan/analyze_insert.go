@@ -1,0 +1,348 @@
+package sqlplan
+
+import "github.com/asherah-sql/asherah-sql/tags"
+
+// insertStatement analyses an INSERT or REPLACE.
+func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
+	in := s.ins
+	if in.with != nil {
+		root = a.push(in.with, root)
+	}
+	w := a.writer(&in.target, root)
+	var rows []insertedRow
+	fromQuery := false
+	if in.sel != nil {
+		if c := in.sel.cores; len(c) == 1 && c[0].values != nil {
+			sel := root
+			if in.sel.with != nil {
+				sel = a.push(in.sel.with, root)
+			}
+			rows = a.insertRows(&w, in, c[0], &scope{parent: sel, with: sel.with})
+			if in.sel.with != nil {
+				a.rest(sel)
+			}
+		} else {
+			fromQuery = true
+			a.insertSelect(&w, in, root)
+		}
+	}
+	for n := range in.upserts {
+		a.upsert(&w, &in.upserts[n], rows, fromQuery, root)
+	}
+	a.returning(i, &w, in.returning, root)
+	if in.with != nil {
+		a.rest(root)
+	}
+}
+
+// insertColumns returns the registered columns that the values of an INSERT go to, in order; nil stands for a
+// column that isn't registered. Without a column list they are the table's, and the list is spliced into the
+// text: a catalogue that has become stale can't put a value into another column.
+func (a *analysis) insertColumns(w *writer, in *insertStmt) []*tags.Column {
+	if in.hasCols {
+		cols := make([]*tags.Column, len(in.cols))
+		for i, tok := range in.cols {
+			c := w.table.Column(a.ident(tok))
+			cols[i] = c
+			for j := 0; c != nil && j < i; j++ {
+				if cols[j] == c {
+					a.refuse(RuleStoredTwice, tok, c)
+				}
+			}
+		}
+		return cols
+	}
+	names, ok := a.columns(w.rel.base, w.table)
+	if !ok {
+		if len(a.need) == 0 {
+			a.refuse(RuleUnknownColumns, in.target.tok, nil)
+		}
+		return nil
+	}
+	cols := make([]*tags.Column, len(names))
+	text := []byte(" (")
+	for i, n := range names {
+		cols[i] = w.table.Column(n)
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = append(text, a.f.dialect.QuoteIdent(n)...)
+	}
+	text = append(text, ')')
+	at := int(a.toks[in.target.end-1].end)
+	a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: string(text)})
+	return cols
+}
+
+// insertedRow is what a row of VALUES stores into partition columns, in the order of partitions.
+type insertedRow struct {
+	parts []stored
+}
+
+// insertRows analyses the rows of VALUES.
+func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) []insertedRow {
+	if w.table == nil {
+		for _, row := range c.values {
+			for _, e := range row {
+				a.store(w, sc, nil, e)
+			}
+		}
+		return nil
+	}
+	cols := a.insertColumns(w, in)
+	if cols == nil {
+		return nil
+	}
+	parts := partitions(w.table)
+	rows := make([]insertedRow, len(c.values))
+	all := make([]stored, len(c.values)*len(parts))
+	sources := make([]Source, 0, len(c.values)*len(parts))
+	values := make([]stored, len(cols))
+	encrypted := 0
+	for _, col := range cols {
+		if col != nil && col.Encrypted {
+			encrypted++
+		}
+	}
+	if n := len(c.values) * encrypted; a.plan.Values == nil && n > 0 {
+		a.plan.Values = make([]Value, 0, n)
+	}
+	for n, row := range c.values {
+		if len(row) != len(cols) {
+			a.refuse(RuleRowWidth, row[0].tok, nil)
+		}
+		rows[n].parts = all[n*len(parts) : (n+1)*len(parts)]
+		for i, e := range row {
+			values[i] = a.store(w, sc, cols[i], e)
+			for k, p := range parts {
+				if cols[i] == p {
+					rows[n].parts[k] = values[i]
+				}
+			}
+		}
+		var bySource [4][]Source // by partition: its sources, made once a row
+		for i, col := range cols {
+			if col == nil || !col.Encrypted || values[i].kind != storedSource {
+				continue
+			}
+			part := Partition{From: InForce}
+			if col.Partition != nil {
+				k := indexOf(parts, col.Partition)
+				p := &rows[n].parts[k]
+				if indexOf(cols, col.Partition) < 0 {
+					a.refuseParam(RuleNoPartition, row[i].tok, col, row[i])
+				}
+				if !p.isPartitionSource() {
+					a.refuse(RulePartitionValue, row[indexOf(cols, col.Partition)].tok, col.Partition)
+				}
+				if k >= len(bySource) || bySource[k] == nil {
+					sources = append(sources, p.src)
+					s := sources[len(sources)-1 : len(sources) : len(sources)]
+					if k < len(bySource) {
+						bySource[k] = s
+					}
+					part = Partition{From: FromSources, Sources: s}
+				} else {
+					part = Partition{From: FromSources, Sources: bySource[k]}
+				}
+			}
+			a.addValue(col, values[i].src, part, n)
+		}
+	}
+	return rows
+}
+
+// partitions returns the columns of a table that name partitions, each once.
+func partitions(t *tags.Table) []*tags.Column {
+	var parts []*tags.Column
+	for _, c := range t.Columns {
+		if c.Encrypted && c.Partition != nil && indexOf(parts, c.Partition) < 0 {
+			parts = append(parts, c.Partition)
+		}
+	}
+	return parts
+}
+
+func indexOf(cols []*tags.Column, c *tags.Column) int {
+	for i := range cols {
+		if cols[i] == c {
+			return i
+		}
+	}
+	return -1
+}
+
+// insertSelect analyses INSERT … SELECT. A value that is already sealed may be copied only to where it came
+// from: the same column, with the same partition.
+func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
+	res := a.query(in.sel, root)
+	if w.table == nil {
+		if enc := res.encrypted(); enc != nil {
+			a.refuse(RuleCopied, in.sel.tok, enc.lin.col)
+		}
+		return
+	}
+	if len(res.openOf) > 0 {
+		a.needAll(res.openOf, in.sel.tok)
+		return
+	}
+	cols := a.insertColumns(w, in)
+	if cols == nil {
+		return
+	}
+	if len(cols) != len(res.cols) {
+		a.refuse(RuleRowWidth, in.sel.tok, nil)
+	}
+	for i, c := range cols {
+		lin := res.cols[i].lin
+		if c == nil || !c.Encrypted {
+			if lin.encrypted() {
+				a.refuse(RuleCopied, in.sel.tok, lin.col)
+			}
+			continue
+		}
+		if lin.null {
+			continue
+		}
+		if lin.col != c {
+			a.refuseParam(RuleStoredSelect, in.sel.tok, c, nil)
+		}
+		if c.Partition == nil {
+			continue
+		}
+		k := indexOf(cols, c.Partition)
+		if k < 0 {
+			a.refuse(RuleNoPartition, in.sel.tok, c)
+		}
+		if p := res.cols[k].lin; p.col != c.Partition || p.inst != lin.inst || lin.inst == nil {
+			a.refuse(RulePartitionValue, in.sel.tok, c.Partition)
+		}
+	}
+	a.expandStar(in, res)
+}
+
+// expandStar replaces a star whose columns are inserted by their names, so that they can't shift against the
+// columns that they go to.
+func (a *analysis) expandStar(in *insertStmt, res *result) {
+	if res.encrypted() == nil {
+		return
+	}
+	for i := range res.cols {
+		if !res.cols[i].star {
+			continue
+		}
+		c := res.core
+		if c == nil || len(c.cols) != 1 || len(res.scope.rels) != 1 || res.scope.rels[0].name == "" {
+			a.refuse(RuleUnknownColumns, in.sel.tok, nil)
+		}
+		quote := a.f.dialect.QuoteIdent
+		var text []byte
+		for j := range res.cols {
+			if j > 0 {
+				text = append(text, ", "...)
+			}
+			text = append(text, quote(res.scope.rels[0].name)...)
+			text = append(text, '.')
+			text = append(text, quote(res.cols[j].name)...)
+		}
+		star := &c.cols[0]
+		a.plan.Edits = append(a.plan.Edits, Edit{
+			Offset: int(a.toks[star.tok].off), End: int(a.toks[star.end-1].end), Text: string(text),
+		})
+		return
+	}
+}
+
+// upsert analyses one ON CONFLICT clause. The row in conflict is another one than those inserted: its
+// partition is theirs only if the conflict is about the partition column, or if that is set from them.
+func (a *analysis) upsert(w *writer, u *upsert, rows []insertedRow, fromQuery bool, root *scope) {
+	for _, e := range u.target {
+		lin := a.value(w.sc, e)
+		if lin.encrypted() {
+			a.refuse(RuleConflictTarget, e.tok, lin.col)
+		}
+	}
+	if u.targetWhere != nil {
+		a.plain(w.sc, u.targetWhere, RuleExpression)
+	}
+	if !u.update {
+		return
+	}
+	ex := &relation{isBase: true, name: "excluded", base: w.rel.base, table: w.table, qualifiedOnly: true}
+	if w.table != nil {
+		ex.inst = &instance{rel: ex}
+	}
+	x := writer{rel: w.rel, table: w.table, excluded: ex}
+	x.sc = &scope{parent: root, with: root.with, rels: []*relation{w.rel, ex}}
+	list := a.assignments(&x, u.set)
+	if u.where != nil {
+		a.plain(x.sc, u.where, RuleExpression)
+	}
+	if w.table == nil {
+		return
+	}
+	a.checkMove(&x, list)
+	parts := partitions(w.table)
+	for i := range list {
+		v := &list[i]
+		if !v.col.Encrypted || v.kind != storedSource && v.kind != storedExcluded {
+			continue
+		}
+		p := v.col.Partition
+		if p == nil {
+			if v.kind == storedSource {
+				a.addValue(v.col, v.src, Partition{From: InForce}, -1)
+			}
+			continue
+		}
+		set := find(list, p)
+		moved := set != nil && set.kind == storedSource
+		if !moved && !(set != nil && set.kind == storedExcluded) && !a.inTarget(w, u, p) {
+			rule := RulePartitionUpsert
+			if v.kind == storedExcluded {
+				rule = RuleExcluded
+			}
+			a.refuse(rule, v.e.tok, v.col)
+		}
+		if v.kind == storedExcluded {
+			continue
+		}
+		part := Partition{From: FromSources}
+		if moved {
+			part.Sources = []Source{set.src}
+		} else {
+			if fromQuery || len(rows) == 0 {
+				a.refuse(RulePartitionUpsert, v.e.tok, v.col)
+			}
+			k := indexOf(parts, p)
+			for _, r := range rows {
+				if !r.parts[k].isPartitionSource() {
+					a.refuse(RulePartitionUpsert, v.e.tok, v.col)
+				}
+				part.Sources = appendSource(part.Sources, r.parts[k].src)
+			}
+		}
+		a.addValue(v.col, v.src, part, -1)
+	}
+}
+
+// appendSource appends src unless it is the one just appended, as in the rows of one tenant.
+func appendSource(list []Source, src Source) []Source {
+	if n := len(list); n > 0 && sameSource(&list[n-1], &src) {
+		return list
+	}
+	return append(list, src)
+}
+
+// inTarget reports whether c stands bare in the conflict target, where the rows in conflict have the same
+// value.
+func (a *analysis) inTarget(w *writer, u *upsert, c *tags.Column) bool {
+	for _, e := range u.target {
+		if b := bare(e); b.op == opColumn {
+			if lin := a.resolve(w.sc, b); lin.col == c && lin.inst == w.rel.inst {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,224 @@
+package sqlplan
+
+import (
+	"strings"
+
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// updateStatement analyses an UPDATE.
+func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
+	u := s.upd
+	if u.with != nil {
+		root = a.push(u.with, root)
+	}
+	w := a.writer(&u.target, root)
+	a.updateFrom(&w, u.from, root)
+	list := a.assignments(&w, u.set)
+	if u.where != nil {
+		a.plain(w.sc, u.where, RuleExpression)
+	}
+	if w.table != nil {
+		a.checkMove(&w, list)
+		a.updateValues(&w, i, u, list)
+	}
+	a.returning(i, &w, u.returning, root)
+	for _, o := range u.order {
+		a.plain(w.sc, o, RuleOrdered)
+	}
+	a.limit(u.limit, u.offset, root)
+	if u.with != nil {
+		a.rest(root)
+	}
+}
+
+// updateFrom adds the tables of FROM to the scope of the assignments and of WHERE. Several are joined among
+// each other before they meet the target, so their conditions don't see it; a single one's does.
+func (a *analysis) updateFrom(w *writer, from []*source, root *scope) {
+	if len(from) <= 1 {
+		a.from(w.sc, from, root)
+		a.joins(w.sc, from)
+		return
+	}
+	in := &scope{parent: root, with: root.with}
+	a.from(in, from, root)
+	a.joins(in, from)
+	w.sc.rels = append(w.sc.rels, in.rels...)
+}
+
+// updateValues notes the values of SET with their partitions.
+func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []written) {
+	type found struct {
+		p      *tags.Column
+		lookup int
+	}
+	var lookups []found
+	for i := range list {
+		v := &list[i]
+		if !v.col.Encrypted || v.kind != storedSource {
+			continue
+		}
+		part := Partition{From: InForce}
+		if p := v.col.Partition; p != nil {
+			if set := find(list, p); set != nil && set.kind == storedSource {
+				part = Partition{From: FromSources, Sources: []Source{set.src}}
+			} else {
+				n := -1
+				for _, f := range lookups {
+					if f.p == p {
+						n = f.lookup
+					}
+				}
+				if n < 0 {
+					n = a.addLookup(w, stmt, u, p, v)
+					lookups = append(lookups, found{p, n})
+				}
+				part = Partition{From: FromLookup, Lookup: n}
+			}
+		}
+		a.addValue(v.col, v.src, part, -1)
+	}
+	a.spliceLookups(w, u, stmt)
+}
+
+// addLookup plans how the partition of the updated rows is found: the statement's own condition on the
+// column, a query with the same WHERE, or both.
+func (a *analysis) addLookup(w *writer, stmt int, u *updateStmt, p *tags.Column, v *written) int {
+	l := Lookup{Table: w.table, Column: p, Pinned: a.pinned(w, u.where, p)}
+	if u.from == nil && u.order == nil && u.limit == nil && (u.where == nil || a.isPure(u.where)) {
+		a.lookupQuery(&l, w, u)
+	}
+	if l.Query == "" && l.Pinned == nil {
+		a.refuse(RulePartitionUnknown, v.e.tok, v.col)
+	}
+	a.plan.Lookups = append(a.plan.Lookups, l)
+	n := len(a.plan.Lookups) - 1
+	a.lookups = append(a.lookups, placeholder{stmt: stmt, lookup: n, offset: int(a.toks[u.bodyEnd-1].end)})
+	return n
+}
+
+// pinned returns the source that a top-level conjunct of the condition compares the target's column p with.
+func (a *analysis) pinned(w *writer, e *expr, p *tags.Column) *Source {
+	if e == nil {
+		return nil
+	}
+	e = bare(e)
+	for e.op == opAnd { // leans to the left
+		if s := a.pinned(w, e.b, p); s != nil {
+			return s
+		}
+		e = bare(e.a)
+	}
+	if e.op != opEq {
+		return nil
+	}
+	for _, side := range [2][2]*expr{{e.a, e.b}, {e.b, e.a}} {
+		col := bare(side[0])
+		if col.op != opColumn {
+			continue
+		}
+		if lin := a.resolve(w.sc, col); lin.col != p || lin.inst != w.rel.inst {
+			continue
+		}
+		if src, ok := a.source(bare(side[1])); ok {
+			if s := (stored{kind: storedSource, src: src}); s.isPartitionSource() {
+				return &src
+			}
+		}
+	}
+	return nil
+}
+
+// isPure reports whether an expression gives the same when it is evaluated again.
+func (a *analysis) isPure(e *expr) bool {
+	if e == nil {
+		return true
+	}
+	switch e.op {
+	case opColumn, opParam, opString, opBlob, opNumber, opNull:
+		return true
+	case opParen, opRow, opNeg, opPos, opBitNot, opNot, opArith, opConcat, opArrow, opAnd, opOr, opEq, opNe,
+		opLess, opIs, opIsNot, opIsNull, opNotNull, opBetween, opIn, opCase, opCast, opCollate:
+	case opLike:
+		if kw := a.toks[e.aux].kw; kw != kwLike && kw != kwGlob {
+			return false
+		}
+	case opFunc:
+		x := e.fn
+		if !a.f.pure[foldName(a.ident(e.aux))] || x.star || x.distinct || x.order != nil || x.filter != nil || x.over != nil {
+			return false
+		}
+	default:
+		return false
+	}
+	if !a.isPure(e.a) || !a.isPure(e.b) {
+		return false
+	}
+	for _, x := range e.list {
+		if !a.isPure(x) {
+			return false
+		}
+	}
+	return true
+}
+
+// lookupQuery writes the query of a lookup: the same target and the same WHERE, its placeholders as `?`.
+func (a *analysis) lookupQuery(l *Lookup, w *writer, u *updateStmt) {
+	quote := a.f.dialect.QuoteIdent
+	var b strings.Builder
+	b.WriteString("SELECT DISTINCT ")
+	b.WriteString(quote(w.rel.name))
+	b.WriteByte('.')
+	b.WriteString(quote(l.Column.Name))
+	b.WriteString(" COLLATE BINARY FROM ")
+	a.copyText(&b, u.target.tok, u.target.end, nil)
+	if u.where != nil {
+		b.WriteString(" WHERE ")
+		a.copyText(&b, u.where.tok, u.where.end, &l.Args)
+	}
+	b.WriteString(" LIMIT 2")
+	l.Query = b.String()
+}
+
+// copyText copies tokens with the gaps between them; placeholders become `?` and are added to args.
+func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
+	from := a.toks[tok].off
+	for i := tok; i < end; i++ {
+		t := &a.toks[i]
+		if t.kind != tParam {
+			continue
+		}
+		b.WriteString(a.text[from:t.off])
+		b.WriteByte('?')
+		from = t.end
+		*args = append(*args, a.param(i)+1)
+	}
+	b.WriteString(a.text[from:a.toks[end-1].end])
+}
+
+// spliceLookups adds the found partitions to the statement's own condition: a row that has come from, or gone
+// to, another partition in the meantime isn't touched. Each condition is an edit of its own, which is left out
+// when all values are NULL.
+func (a *analysis) spliceLookups(w *writer, u *updateStmt, stmt int) {
+	at := int(a.toks[u.bodyEnd-1].end)
+	first := true
+	for i, l := range a.lookups {
+		if l.stmt != stmt {
+			continue
+		}
+		if first {
+			first = false
+			if u.where == nil {
+				a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: " WHERE 1 = 1"})
+			} else {
+				open := int(a.toks[u.where.tok].off)
+				a.plan.Edits = append(a.plan.Edits,
+					Edit{Offset: open, End: open, Text: "("}, Edit{Offset: at, End: at, Text: ")"})
+			}
+		}
+		quote := a.f.dialect.QuoteIdent
+		text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
+			a.lookupText(i) + " COLLATE BINARY"
+		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1})
+	}
+}

@@ -1,0 +1,274 @@
+package sqlplan
+
+// The syntax tree. Nodes hold token numbers instead of texts, and are made by the parser's slabs, so that a
+// statement of a thousand placeholders costs a few allocations. Nothing of it outlives one Analyze.
+
+// op is the kind of an expression. The analysis has a case for each; one without a case is refused.
+type op uint8
+
+const (
+	opInvalid op = iota
+	opColumn     // name, table.name or schema.table.name
+	opParam
+	opString
+	opBlob
+	opNumber
+	opNull
+	opTime   // CURRENT_DATE, CURRENT_TIME, CURRENT_TIMESTAMP
+	opParen  // (a)
+	opRow    // (list), two or more
+	opNeg    // -a
+	opPos    // +a
+	opBitNot // ~a
+	opNot
+	opArith // a + b and the like
+	opConcat
+	opArrow // -> and ->>
+	opAnd
+	opOr
+	opEq
+	opNe
+	opLess // < <= > >=
+	opIs   // also IS NOT DISTINCT FROM
+	opIsNot
+	opIsNull
+	opNotNull
+	opLike // LIKE, GLOB, REGEXP, MATCH; list[0]: ESCAPE
+	opBetween
+	opIn       // a IN (list)
+	opInSelect // a IN (sel)
+	opInTable  // a IN name(list)
+	opExists
+	opSubquery
+	opCase // a: operand or nil; list: when, then, …; b: else or nil
+	opCast
+	opCollate
+	opFunc
+	opRaise
+)
+
+// expr is a node of an expression.
+type expr struct {
+	op     op
+	seen   bool  // the analysis has given it a role
+	height int32 // of the tree below it
+	tok    int32 // first token
+	end    int32 // after the last token
+	aux    int32 // opFunc and opLike: the token that names it; opCast: first token of the type; opInTable: first token of the name
+	a, b   *expr
+	list   []*expr
+	sel    *selectStmt
+	fn     *funcExtra
+}
+
+// funcExtra is what only some function calls have.
+type funcExtra struct {
+	distinct bool
+	star     bool
+	order    []*expr
+	filter   *expr
+	over     *window // nil without OVER; an empty one for OVER name
+}
+
+// window is a window definition.
+type window struct {
+	partition, order []*expr
+	bounds           []*expr
+}
+
+// name is a possibly qualified name: token numbers, 0 schema when there is none.
+type name struct {
+	schema int32 // token, or -1
+	tok    int32
+}
+
+// selectStmt is a SELECT or VALUES with its set operations.
+type selectStmt struct {
+	with     *with
+	cores    []*core
+	ops      []setOp // ops[i] stands between cores[i] and cores[i+1]
+	order    []*expr
+	limit    *expr
+	offset   *expr
+	tok, end int32
+}
+
+type setOp uint8
+
+const (
+	unionAll setOp = iota + 1
+	union
+	except
+	intersect
+)
+
+// core is one SELECT or VALUES of a set operation.
+type core struct {
+	values   [][]*expr // VALUES; nil for SELECT
+	distinct bool
+	cols     []resultCol
+	from     []*source
+	where    *expr
+	group    []*expr
+	having   *expr
+	windows  []*window
+	tok, end int32
+}
+
+// resultCol is an item of a select list or of RETURNING.
+type resultCol struct {
+	e        *expr // nil for a star
+	table    int32 // token of t in t.*, or -1
+	alias    int32 // token, or -1
+	tok, end int32 // with the alias
+}
+
+// joinOp says how a source is joined to those before it.
+type joinOp uint8
+
+const (
+	joinNatural joinOp = 1 << iota
+	joinOuter          // RIGHT or FULL: rows of the left side may be missing
+)
+
+// source is an item of FROM.
+type source struct {
+	join     joinOp
+	name     name
+	alias    int32 // token, or -1
+	call     bool  // a table-valued function
+	args     []*expr
+	sel      *selectStmt
+	nested   []*source
+	on       *expr
+	using    []int32 // tokens
+	tok, end int32
+}
+
+// with is a WITH clause.
+type with struct {
+	ctes []*cte
+}
+
+// cte is a common table expression.
+type cte struct {
+	name int32
+	cols []int32
+	sel  *selectStmt
+}
+
+// target is the table that a statement writes.
+type target struct {
+	name     name
+	alias    int32 // token, or -1
+	tok, end int32 // with the alias
+}
+
+// assign is one assignment of SET: one column, or several from a row or a query.
+type assign struct {
+	cols []int32
+	row  bool // written in parentheses
+	e    *expr
+	tok  int32
+}
+
+// upsert is one ON CONFLICT clause.
+type upsert struct {
+	target      []*expr
+	targetWhere *expr
+	update      bool
+	set         []assign
+	where       *expr
+	tok         int32
+}
+
+// insertStmt is INSERT or REPLACE.
+type insertStmt struct {
+	with      *with
+	target    target
+	cols      []int32
+	hasCols   bool
+	sel       *selectStmt // nil for DEFAULT VALUES
+	upserts   []upsert
+	returning []resultCol
+}
+
+// updateStmt is UPDATE.
+type updateStmt struct {
+	with      *with
+	target    target
+	set       []assign
+	from      []*source
+	where     *expr
+	returning []resultCol
+	order     []*expr
+	limit     *expr
+	offset    *expr
+	bodyEnd   int32 // token after the last one before ORDER BY, LIMIT, RETURNING: where a WHERE may be added
+}
+
+// deleteStmt is DELETE.
+type deleteStmt struct {
+	with      *with
+	target    target
+	where     *expr
+	returning []resultCol
+	order     []*expr
+	limit     *expr
+	offset    *expr
+}
+
+// ddlOp is the kind of a statement that isn't a query.
+type ddlOp uint8
+
+const (
+	ddlInvalid ddlOp = iota
+	ddlCreateTable
+	ddlCreateTableAs
+	ddlCreateIndex
+	ddlCreateView
+	ddlCreateTrigger
+	ddlCreateVirtual
+	ddlDrop
+	ddlAlterAdd   // ADD COLUMN
+	ddlAlterOther // RENAME, DROP COLUMN, constraints
+	ddlAnalyze
+	ddlReindex
+	ddlPragma
+	ddlAttach
+	ddlDetach
+	ddlVacuum
+)
+
+// ddlStmt is a statement that defines or manages things.
+type ddlStmt struct {
+	op      ddlOp
+	table   name   // the table that it is about; tok -1: none
+	others  []name // other tables that it names
+	columns []columnDef
+	sel     *selectStmt
+	where   *expr // of an index
+	body    []*stmt
+}
+
+// columnDef is a column of CREATE TABLE or ADD COLUMN.
+type columnDef struct {
+	name      int32
+	generated int32 // token of the expression, or -1
+	deflt     *expr // nil: none
+}
+
+// stmt is one statement of a text.
+type stmt struct {
+	kind     Kind
+	explain  bool
+	opaque   bool  // not understood, and names no registered table
+	tok, end int32 // tokens, without the semicolon
+	sel      *selectStmt
+	ins      *insertStmt
+	upd      *updateStmt
+	del      *deleteStmt
+	ddl      *ddlStmt
+	tx       *TxStatement
+	exprs    [2]int // its nodes, as numbered by the parser
+}

@@ -1,0 +1,27 @@
+package sqlplan
+
+import "github.com/asherah-sql/asherah-sql/dialect"
+
+// What the tests outside of the package need of it.
+
+var (
+	TestSchema   = testSchema
+	TestAnalyzer = testAnalyzer
+	ApplyEdits   = apply
+)
+
+// AnalyzeOpenly is Analyze without the last resort that turns a mistake of the analysis into a refusal.
+func (an *Analyzer) AnalyzeOpenly(query string, cat Catalog) (*Plan, error) {
+	return an.analyze(query, cat)
+}
+
+// TokenSpans returns the spans of the tokens of a text.
+func TokenSpans(query string) [][2]int {
+	var spans [][2]int
+	for _, t := range lexAll(dialects[dialect.SQLite], query, nil) {
+		if t.kind != tEOF {
+			spans = append(spans, [2]int{int(t.off), int(t.end)})
+		}
+	}
+	return spans
+}

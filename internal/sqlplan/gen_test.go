@@ -1,0 +1,834 @@
+package sqlplan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// gen makes random statements over the tables of the tests: nested, shadowed, quoted and aliased in ways that
+// no program would write. Every value that it writes holds the marker "MK", but for numbers in id columns.
+type gen struct {
+	*rand.Rand
+	args   []any
+	style  int // 0: ?, 1: ?1, 2: :name, 3: literals only
+	depth  int
+	rels   [][]genRel // by scope, innermost last
+	ctes   []genRel
+	tricks float64 // how often something is done that is likely to be refused
+}
+
+type genRel struct {
+	name string
+	cols []string
+}
+
+var genTables = []genRel{
+	{"users", []string{"id", "tenant_id", "email", "ssn", "name", "pin", "admin", "note", "region", "extra"}},
+	{"customers", []string{"id", "created_at", "updated_at", "deleted_at", "name", "email", "phone", "card", "age"}},
+	{"orders", []string{"id", "customer_id", "item", "card_no"}},
+	{"documents", []string{"id", "tenant", "body"}},
+	{"logs", []string{"id", "at", "line", "tenant_id"}},
+	{"mails", []string{"id", "email", "name", "users"}},
+}
+
+var genEncrypted = map[string]map[string]string{
+	"users": {"email": "tenant_id", "ssn": "tenant_id", "pin": "tenant_id", "admin": "tenant_id",
+		"note": "region"},
+	"customers": {"email": "", "phone": "", "card": ""},
+	"orders":    {"card_no": ""},
+	"documents": {"body": "tenant"},
+}
+
+// isEncryptedAnywhere is a guess by the name, to steer the generator.
+func isEncryptedAnywhere(col string) bool {
+	for _, t := range genEncrypted {
+		if _, ok := t[col]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func newGen(seed uint64) *gen {
+	g := &gen{Rand: rand.New(rand.NewPCG(seed, 7))}
+	g.style = g.IntN(4)
+	g.tricks = []float64{0, 0.02, 0.1, 0.3}[g.IntN(4)]
+	return g
+}
+
+func (g *gen) p(x float64) bool { return g.Float64() < x }
+
+func (g *gen) trick() bool { return g.p(g.tricks) }
+
+func one[T any](g *gen, list ...T) T { return list[g.IntN(len(list))] }
+
+// sp is a gap between tokens.
+func (g *gen) sp() string {
+	if g.p(0.93) {
+		return " "
+	}
+	return one(g, "\n", "\t ", "/* ' ; */", " -- ; \"\n", "/**/", " \f")
+}
+
+// name writes an identifier, in any quotes.
+func (g *gen) name(n string) string {
+	switch g.IntN(14) {
+	case 0:
+		return `"` + n + `"`
+	case 1:
+		return "`" + n + "`"
+	case 2:
+		return "[" + n + "]"
+	case 3:
+		return strings.ToUpper(n)
+	}
+	return n
+}
+
+// nm writes an identifier where SQLite takes a string for one too.
+func (g *gen) nm(n string) string {
+	if g.p(0.04) {
+		return "'" + n + "'"
+	}
+	return g.name(n)
+}
+
+// value writes a value: a placeholder or a literal.
+func (g *gen) value(v any) string {
+	if v == nil {
+		if g.p(0.7) || g.style == 3 {
+			return "NULL"
+		}
+	}
+	if g.style != 3 && g.p(0.7) {
+		return g.param(v)
+	}
+	switch x := v.(type) {
+	case int:
+		return one(g, fmt.Sprint(x), fmt.Sprintf("0x%x", x))
+	case string:
+		if g.p(0.1) {
+			return fmt.Sprintf("X'%x'", x)
+		}
+		return "'" + x + "'"
+	}
+	return "NULL"
+}
+
+func (g *gen) param(v any) string {
+	if len(g.args) > 0 && g.style != 0 && g.p(0.08) {
+		n := g.IntN(len(g.args))
+		if g.style == 1 {
+			return fmt.Sprintf("?%d", n+1)
+		}
+		return fmt.Sprintf(":p%d", n+1)
+	}
+	g.args = append(g.args, v)
+	switch g.style {
+	case 1:
+		return fmt.Sprintf("?%d", len(g.args))
+	case 2:
+		return fmt.Sprintf(":p%d", len(g.args))
+	}
+	return "?"
+}
+
+// marker is a string value.
+func (g *gen) marker() any {
+	return one[any](g, "MK1", "MK2", "MK3", "MK1", "MK''4"[:2]+"4")
+}
+
+// forColumn makes a value that fits a column.
+func (g *gen) forColumn(col string) any {
+	switch col {
+	case "id", "customer_id":
+		return 1 + g.IntN(5)
+	case "region", "tenant", "age":
+		return 1 + g.IntN(2)
+	case "tenant_id":
+		return one[any](g, "MKta", "MKtb")
+	}
+	if g.p(0.08) {
+		return nil
+	}
+	return g.marker()
+}
+
+// table picks a base table.
+func (g *gen) table() genRel {
+	if g.p(0.45) {
+		return genTables[0]
+	}
+	return one(g, genTables...)
+}
+
+// qualified writes a table's name with or without a schema.
+func (g *gen) qualified(n string) string {
+	switch {
+	case n == "documents":
+		if g.p(0.5) {
+			return g.nm("archive") + "." + g.nm(n)
+		}
+	case g.p(0.08):
+		return "main." + g.nm(n)
+	}
+	return g.nm(n)
+}
+
+var genAliases = []string{"u", "x", "users", "logs", "email", "t", "mails"}
+var genLabels = []string{"email", "e", "name", "tenant_id", "id", "note", "a b", "ssn"}
+
+// column writes a reference to a column in scope; plain steers away from encrypted ones.
+func (g *gen) column(plain bool) string {
+	for try := 0; try < 20; try++ {
+		level := len(g.rels) - 1
+		if g.p(0.12) {
+			level = g.IntN(len(g.rels))
+		}
+		rels := g.rels[level]
+		if len(rels) == 0 {
+			continue
+		}
+		r := one(g, rels...)
+		if len(r.cols) == 0 {
+			continue
+		}
+		c := one(g, r.cols...)
+		if plain && isEncryptedAnywhere(c) && !g.trick() {
+			continue
+		}
+		if r.name == "" || g.p(0.4) && (len(rels) == 1 || g.p(0.3)) {
+			return g.name(c)
+		}
+		return g.nm(r.name) + "." + g.nm(c)
+	}
+	return "1"
+}
+
+// pred writes a condition.
+func (g *gen) pred() string {
+	g.depth++
+	defer func() { g.depth-- }()
+	if g.depth > 4 {
+		return "1"
+	}
+	c := g.column(true)
+	switch g.IntN(12) {
+	case 0:
+		return g.column(false) + g.sp() + one(g, "IS NULL", "IS NOT NULL", "NOTNULL", "ISNULL", "NOT NULL")
+	case 1:
+		return "(" + g.pred() + g.sp() + "OR" + g.sp() + g.pred() + ")"
+	case 2:
+		return g.pred() + g.sp() + "AND" + g.sp() + g.pred()
+	case 3:
+		return "NOT" + g.sp() + g.pred()
+	case 4:
+		return one(g, "", "NOT ") + "EXISTS (" + g.sel(1) + ")"
+	case 5:
+		return c + " IN (" + g.value(g.marker()) + "," + g.value(2) + ")"
+	case 6:
+		return c + " IN (" + g.sel(1) + ")"
+	case 7:
+		return c + " BETWEEN " + g.value(1) + " AND " + g.value("MK9")
+	case 8:
+		return c + " LIKE " + g.value("MK%")
+	case 9:
+		return "lower(" + c + ") = " + g.value("mk1")
+	}
+	col := c[strings.LastIndexAny(c, ".")+1:]
+	return c + g.sp() + one(g, "=", "=", "==", "<>", "<", ">=", "IS", "IS NOT") + g.sp() +
+		g.value(g.forColumn(strings.ToLower(strings.Trim(col, "\"'`[]"))))
+}
+
+// scalarExpr writes an expression over plain columns.
+func (g *gen) scalarExpr() string {
+	g.depth++
+	defer func() { g.depth-- }()
+	if g.depth > 4 {
+		return g.value("MK5")
+	}
+	switch g.IntN(9) {
+	case 0:
+		return "coalesce(" + g.column(true) + ", " + g.value("MK6") + ")"
+	case 1:
+		return g.column(true) + " || " + g.value("MK7")
+	case 2:
+		return "CASE WHEN " + g.pred() + " THEN " + g.column(true) + " ELSE " + g.value("MK8") + " END"
+	case 3:
+		return "(" + g.sel(1) + ")"
+	case 4:
+		return g.value(g.marker())
+	case 5:
+		return "CAST(" + g.column(true) + " AS TEXT)"
+	case 6:
+		return "(" + g.column(true) + ")"
+	}
+	return g.column(true)
+}
+
+// from writes a FROM clause and opens the scope of its tables.
+func (g *gen) from() string {
+	outer := g.rels
+	var rels []genRel
+	var b strings.Builder
+	n := 1
+	if g.p(0.25) {
+		n += 1 + g.IntN(2)
+	}
+	for i := 0; i < n; i++ {
+		join := ""
+		if i > 0 {
+			join = one(g, ", ", " JOIN ", " LEFT JOIN ", " INNER JOIN ", " CROSS JOIN ", " RIGHT JOIN ", " FULL JOIN ")
+			if g.p(0.06) {
+				join = " NATURAL JOIN "
+			}
+		}
+		b.WriteString(join)
+		r, text := g.item(outer)
+		b.WriteString(text)
+		rels = append(rels, r)
+		if i > 0 && join != ", " && !strings.Contains(join, "CROSS") && !strings.Contains(join, "NATURAL") && g.p(0.7) {
+			if g.p(0.15) {
+				b.WriteString(" USING (" + g.nm(one(g, "id", "tenant_id", "name", "email")) + ")")
+			} else {
+				g.rels = append(outer[:len(outer):len(outer)], rels)
+				b.WriteString(" ON " + g.pred())
+				g.rels = outer
+			}
+		}
+	}
+	g.rels = append(outer[:len(outer):len(outer)], rels)
+	return b.String()
+}
+
+// item writes one item of FROM.
+func (g *gen) item(outer [][]genRel) (genRel, string) {
+	if g.depth < 3 && g.p(0.15) {
+		g.depth++
+		text, cols := g.selCols(1 + g.IntN(3))
+		g.depth--
+		a := one(g, genAliases...)
+		if g.p(0.1) {
+			return genRel{"", cols}, "(" + text + ")"
+		}
+		return genRel{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.nm(a)
+	}
+	r := g.table()
+	text := ""
+	if len(g.ctes) > 0 && g.p(0.5) {
+		r = one(g, g.ctes...)
+		text = g.nm(r.name)
+	} else {
+		text = g.qualified(r.name)
+	}
+	if g.p(0.45) {
+		a := one(g, genAliases...)
+		text += one(g, " AS ", " ") + g.nm(a)
+		r.name = a
+	}
+	if g.p(0.03) {
+		text = "(" + text + ")"
+	}
+	return r, text
+}
+
+// sel writes a query of n columns.
+func (g *gen) sel(n int) string {
+	s, _ := g.selCols(n)
+	return s
+}
+
+func (g *gen) selCols(n int) (string, []string) {
+	g.depth++
+	outer, ctes := g.rels, g.ctes
+	defer func() { g.depth--; g.rels, g.ctes = outer, ctes }()
+	if g.depth > 4 {
+		return "SELECT " + strings.TrimSuffix(strings.Repeat("1, ", n), ", "), make([]string, 0)
+	}
+	with := ""
+	if g.p(0.08) {
+		with = g.with()
+	}
+	if g.p(0.03) {
+		var vals, cols []string
+		for i := 0; i < n; i++ {
+			vals = append(vals, g.value(g.marker()))
+			cols = append(cols, fmt.Sprintf("column%d", i+1))
+		}
+		return with + "VALUES (" + strings.Join(vals, ", ") + ")", cols
+	}
+	text, cols := g.coreCols(n, true)
+	if g.p(0.1) {
+		g.rels = outer
+		op := " UNION ALL "
+		if g.trick() {
+			op = one(g, " UNION ", " EXCEPT ", " INTERSECT ")
+		}
+		again := text
+		if g.p(0.6) {
+			again, _ = g.coreCols(n, false)
+		} else if strings.Contains(again, "LIMIT") || strings.Contains(again, "ORDER") || strings.Contains(again, "?") {
+			again = g.sel(n)
+		}
+		if i := strings.LastIndex(text, " ORDER BY "); i < 0 && !strings.Contains(text, " LIMIT ") {
+			text += op + again
+		}
+	}
+	return with + text, cols
+}
+
+// coreCols writes one SELECT and returns the names of its columns.
+func (g *gen) coreCols(n int, tail bool) (string, []string) {
+	outer := g.rels
+	fromText := ""
+	if g.p(0.93) {
+		fromText = " FROM " + g.from()
+	} else {
+		g.rels = append(outer[:len(outer):len(outer)], []genRel{})
+	}
+	var items, cols []string
+	if n < 0 {
+		n = 1 + g.IntN(4)
+		if g.p(0.25) {
+			items = append(items, "*")
+			for _, r := range g.rels[len(g.rels)-1] {
+				cols = append(cols, r.cols...)
+			}
+			n = g.IntN(2)
+		} else if rels := g.rels[len(g.rels)-1]; len(rels) > 0 && g.p(0.1) {
+			r := one(g, rels...)
+			if r.name != "" {
+				items = append(items, g.nm(r.name)+".*")
+				cols = append(cols, r.cols...)
+			}
+		}
+		if len(items) == 0 && n == 0 {
+			n = 1
+		}
+	}
+	for i := 0; i < n; i++ {
+		text, name := "", ""
+		switch {
+		case g.p(0.7):
+			text = g.column(false)
+			name = strings.ToLower(strings.Trim(text[strings.LastIndexByte(text, '.')+1:], "\"'`[]"))
+			if g.p(0.05) {
+				text = "(" + text + ")"
+			}
+		case g.p(0.15):
+			text = one(g, "count(*)", "count("+g.column(false)+")", "max("+g.column(true)+")")
+		default:
+			text = g.scalarExpr()
+		}
+		if g.p(0.25) {
+			name = one(g, genLabels...)
+			if name == "a b" {
+				text += ` AS "a b"`
+			} else {
+				text += one(g, " AS ", " ") + g.nm(name)
+			}
+		}
+		items = append(items, text)
+		if name != "" && !strings.ContainsAny(name, " ()") {
+			cols = append(cols, name)
+		}
+	}
+	distinct := ""
+	if g.p(0.03) {
+		distinct = "DISTINCT "
+	}
+	b := "SELECT" + g.sp() + distinct + strings.Join(items, ", ") + fromText
+	if g.p(0.5) {
+		b += g.sp() + "WHERE " + g.pred()
+	}
+	if g.p(0.05) {
+		b += " GROUP BY " + g.column(true)
+		if g.p(0.3) {
+			b += " HAVING " + g.pred()
+		}
+	}
+	if tail && g.p(0.2) {
+		b += " ORDER BY " + one(g, g.column(true), "1", g.column(true)+" DESC NULLS LAST", "2")
+		if g.p(0.3) {
+			b += " LIMIT " + g.value(3)
+		}
+	}
+	return b, cols
+}
+
+// with writes a WITH clause and brings its names into scope.
+func (g *gen) with() string {
+	var b strings.Builder
+	b.WriteString("WITH ")
+	n := 1 + g.IntN(2)
+	for i := 0; i < n; i++ {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		name := one(g, "w", "c1", "users", "logs", "mails", "x")
+		text, cols := g.selCols(1 + g.IntN(3))
+		b.WriteString(g.nm(name))
+		if g.p(0.2) && len(cols) > 0 {
+			b.WriteString("(" + strings.Join(cols, ", ") + ")")
+		}
+		b.WriteString(" AS " + one(g, "", "MATERIALIZED ", "NOT MATERIALIZED ") + "(" + text + ")")
+		g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], genRel{name, cols})
+	}
+	b.WriteString(" ")
+	return b.String()
+}
+
+// returning writes an optional RETURNING.
+func (g *gen) returning(t genRel) string {
+	if g.p(0.6) {
+		return ""
+	}
+	if g.p(0.3) {
+		return " RETURNING *"
+	}
+	var cols []string
+	for i := 0; i <= g.IntN(3); i++ {
+		c := g.name(one(g, t.cols...))
+		if g.p(0.1) {
+			c = g.name(t.name) + "." + c
+		}
+		if g.p(0.1) {
+			c += " AS " + one(g, "email", "x")
+		}
+		if g.p(0.05) {
+			c = "(" + g.sel(1) + ")"
+		}
+		cols = append(cols, c)
+	}
+	return " RETURNING " + strings.Join(cols, ", ")
+}
+
+// stored writes a value for a column in VALUES or SET.
+func (g *gen) stored(t genRel, col string, set bool) string {
+	_, enc := genEncrypted[t.name][col]
+	v := g.forColumn(col)
+	if !enc {
+		if g.p(0.9) {
+			return g.value(v)
+		}
+		return g.scalarExprOrValue(set)
+	}
+	if g.trick() {
+		return one(g, "lower("+g.value(v)+")", "(SELECT "+g.value(v)+")", `"MKdq"`, g.value(v)+" || ''", "CASE WHEN 1 THEN "+g.value(v)+" END",
+			"CAST("+g.value(v)+" AS VARCHAR(3))", "+"+g.value(v), g.scalarExprOrValue(set), "coalesce("+g.value(v)+", 'MK')", "MK", "current_date")
+	}
+	switch g.IntN(14) {
+	case 0:
+		return "(" + g.value(v) + ")"
+	case 1:
+		return "CAST(" + g.value(v) + " AS " + one(g, "TEXT", "BLOB", "varchar") + ")"
+	case 2:
+		return one(g, "NULL", "TRUE", "false", "-5", "+5", "17", "1_000")
+	case 3:
+		if set {
+			return g.name(col)
+		}
+	}
+	return g.value(v)
+}
+
+func (g *gen) scalarExprOrValue(set bool) string {
+	if set {
+		return g.scalarExpr()
+	}
+	g.rels = append(g.rels, nil)
+	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	return one(g, g.value("MK2"), "lower("+g.value("MK3")+")", "("+g.sel(1)+")")
+}
+
+// target writes the table of a write.
+func (g *gen) target(t genRel) (string, genRel) {
+	text := g.qualified(t.name)
+	if g.p(0.25) {
+		a := one(g, "u", "x", "logs", "users")
+		text += " AS " + g.nm(a)
+		t.name = a
+	}
+	return text, t
+}
+
+func (g *gen) writeTable() genRel {
+	if g.p(0.8) {
+		return genTables[g.IntN(4)]
+	}
+	return g.table()
+}
+
+func (g *gen) insert() string {
+	t := g.writeTable()
+	with := ""
+	if g.p(0.08) {
+		with = g.with()
+	}
+	text, alias := g.target(t)
+	verb := one(g, "INSERT INTO ", "INSERT INTO ", "INSERT INTO ", "INSERT OR IGNORE INTO ", "INSERT OR REPLACE INTO ", "REPLACE INTO ")
+	b := with + verb + text
+	if g.p(0.03) {
+		return b + " DEFAULT VALUES" + g.returning(t)
+	}
+	cols := g.someColumns(t)
+	if g.p(0.1) && t.name != "documents" {
+		cols = t.cols
+	} else {
+		var names []string
+		for _, c := range cols {
+			names = append(names, g.nm(c))
+		}
+		b += g.sp() + "(" + strings.Join(names, ",") + ")"
+	}
+	switch {
+	case g.p(0.12):
+		b += " " + g.insertSelect(t, cols)
+	default:
+		var rows []string
+		for i := 0; i <= g.IntN(3); i++ {
+			var vals []string
+			for _, c := range cols {
+				vals = append(vals, g.stored(t, c, false))
+			}
+			rows = append(rows, "("+strings.Join(vals, ","+g.sp())+")")
+		}
+		b += g.sp() + "VALUES " + strings.Join(rows, ", ")
+	}
+	if g.p(0.3) && !strings.HasPrefix(verb, "REPLACE") {
+		b += g.upsert(t, alias)
+	}
+	return b + g.returning(t)
+}
+
+// insertSelect writes a query that fits an INSERT into those columns.
+func (g *gen) insertSelect(t genRel, cols []string) string {
+	if g.p(0.6) {
+		var list []string
+		for _, c := range cols {
+			if g.trick() {
+				c = one(g, t.cols...)
+			}
+			if c == "id" {
+				list = append(list, "id + 100")
+				continue
+			}
+			list = append(list, g.name(c))
+		}
+		return "SELECT " + strings.Join(list, ", ") + " FROM " + g.qualified(t.name) + " WHERE " + one(g, "id > 1", "tenant_id = "+g.value("MKta"), "1")
+	}
+	return g.sel(len(cols)) + " WHERE true"
+}
+
+// someColumns picks columns of a table; mostly with the partitions of the encrypted ones.
+func (g *gen) someColumns(t genRel) []string {
+	var cols []string
+	have := map[string]bool{}
+	add := func(c string) {
+		if !have[c] {
+			have[c] = true
+			cols = append(cols, c)
+		}
+	}
+	for _, c := range t.cols {
+		if g.p(0.35) {
+			add(c)
+			if p := genEncrypted[t.name][c]; p != "" && !g.trick() {
+				add(p)
+			}
+		}
+	}
+	if len(cols) == 0 {
+		add(t.cols[len(t.cols)-1])
+	}
+	g.Shuffle(len(cols), func(i, j int) { cols[i], cols[j] = cols[j], cols[i] })
+	return cols
+}
+
+func (g *gen) upsert(t, alias genRel) string {
+	target := map[string][]string{
+		"users": {"(id)", "(tenant_id, name)", "(name, tenant_id)", "(region, id)"}, "customers": {"(id)", "(name)"},
+		"documents": {"(id)", "(tenant, id)"},
+	}[t.name]
+	if target == nil {
+		target = []string{"(id)"}
+	}
+	b := " ON CONFLICT " + one(g, target...)
+	if g.p(0.2) {
+		return b + " DO NOTHING"
+	}
+	g.rels = append(g.rels, []genRel{alias, {"excluded", t.cols}})
+	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	var sets []string
+	for _, c := range g.someColumns(t) {
+		if c == "id" {
+			continue
+		}
+		v := g.stored(t, c, true)
+		if g.p(0.6) {
+			v = g.name("excluded") + "." + g.name(c)
+		}
+		sets = append(sets, g.nm(c)+" = "+v)
+	}
+	if len(sets) == 0 {
+		return b + " DO NOTHING"
+	}
+	b += " DO UPDATE SET " + strings.Join(sets, ", ")
+	if g.p(0.2) {
+		b += " WHERE " + g.pred()
+	}
+	return b
+}
+
+func (g *gen) update() string {
+	t := g.writeTable()
+	with := ""
+	if g.p(0.08) {
+		with = g.with()
+	}
+	text, alias := g.target(t)
+	b := with + one(g, "UPDATE ", "UPDATE ", "UPDATE OR IGNORE ", "UPDATE OR REPLACE ") + text + g.sp() + "SET "
+	rels := []genRel{alias}
+	fromText := ""
+	if g.p(0.12) {
+		r, item := g.item(nil)
+		fromText = " FROM " + item
+		rels = append(rels, r)
+	}
+	g.rels = append(g.rels, rels)
+	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	var sets []string
+	cols := g.someColumns(t)
+	for _, c := range cols {
+		if c == "id" || genIsPartition(t.name, c) && g.p(0.8) {
+			continue
+		}
+		sets = append(sets, g.nm(c)+g.sp()+"="+g.sp()+g.stored(t, c, true))
+	}
+	if g.p(0.15) && len(t.cols) > 3 {
+		c, d := t.cols[2], t.cols[3]
+		sets = append(sets, "("+g.nm(c)+", "+d+") = ("+g.stored(t, c, true)+", "+g.stored(t, d, true)+")")
+	}
+	if len(sets) == 0 {
+		c := t.cols[len(t.cols)-1]
+		sets = append(sets, g.nm(c)+" = "+g.stored(t, c, true))
+	}
+	b += strings.Join(sets, ", ") + fromText
+	if g.p(0.85) {
+		b += " WHERE "
+		if g.p(0.5) {
+			for c := range map[string]bool{"tenant_id": true, "region": true, "tenant": true} {
+				if contains(t.cols, c) && g.p(0.7) {
+					b += g.name(alias.name) + "." + g.name(c) + " = " + g.value(g.forColumn(c)) + " AND "
+				}
+			}
+			if g.p(0.5) {
+				b += g.name(alias.name) + ".id = " + g.value(1+g.IntN(4))
+			} else {
+				b += g.pred()
+			}
+		} else {
+			b += g.pred()
+		}
+	}
+	return b + g.returning(t)
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+func genIsPartition(table, col string) bool {
+	for _, p := range genEncrypted[table] {
+		if p == col {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *gen) delete() string {
+	t := g.writeTable()
+	with := ""
+	if g.p(0.08) {
+		with = g.with()
+	}
+	text, alias := g.target(t)
+	g.rels = append(g.rels, []genRel{alias})
+	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	return with + "DELETE FROM " + text + " WHERE " + g.pred() + g.returning(t)
+}
+
+// statement writes one statement.
+func (g *gen) statement() string {
+	g.rels = [][]genRel{nil}
+	explain := ""
+	if g.p(0.01) {
+		explain = "EXPLAIN QUERY PLAN "
+	}
+	switch n := g.IntN(20); {
+	case n < 7:
+		return explain + g.insert()
+	case n < 13:
+		return explain + g.update()
+	case n < 14:
+		return explain + g.delete()
+	}
+	with := ""
+	if g.p(0.25) {
+		with = g.with()
+	}
+	text, _ := g.coreColsTop()
+	return explain + with + text
+}
+
+func (g *gen) coreColsTop() (string, []string) {
+	if g.p(0.85) {
+		return g.coreCols(-1, true)
+	}
+	return g.selCols(1 + g.IntN(3))
+}
+
+// mutate changes a statement as a careless or hostile hand would.
+func (g *gen) mutate(s string, spans [][2]int) string {
+	if len(spans) == 0 {
+		return s
+	}
+	i := g.IntN(len(spans))
+	t := spans[i]
+	switch g.IntN(9) {
+	case 0: // a token deleted
+		return s[:t[0]] + s[t[1]:]
+	case 1: // doubled
+		return s[:t[1]] + " " + s[t[0]:t[1]] + s[t[1]:]
+	case 2: // swapped with the next
+		if i+1 < len(spans) {
+			u := spans[i+1]
+			return s[:t[0]] + s[u[0]:u[1]] + s[t[1]:u[0]] + s[t[0]:t[1]] + s[u[1]:]
+		}
+	case 3: // swapped with any
+		u := spans[g.IntN(len(spans))]
+		if u[0] > t[1] {
+			return s[:t[0]] + s[u[0]:u[1]] + s[t[1]:u[0]] + s[t[0]:t[1]] + s[u[1]:]
+		}
+	case 4: // a quote opened
+		return s[:t[0]] + one(g, "'", `"`, "`", "[", "x'") + s[t[0]:]
+	case 5: // a comment inserted
+		return s[:t[0]] + one(g, "/* ' */", "-- \n", "/*;*/", "--\r", "/*/ */") + s[t[0]:]
+	case 6: // a byte inserted
+		return s[:t[0]] + one(g, "\u00a0", "\ufeff", "\v", ";", "\u2028", "\\", "^", "#") + s[t[0]:]
+	case 7: // replaced by another
+		u := spans[g.IntN(len(spans))]
+		return s[:t[0]] + s[u[0]:u[1]] + s[t[1]:]
+	case 8: // quoted otherwise
+		w := strings.Trim(s[t[0]:t[1]], "\"'`[]")
+		return s[:t[0]] + one(g, `"`+w+`"`, "'"+w+"'", "`"+w+"`", "["+w+"]", w) + s[t[1]:]
+	}
+	return s
+}

@@ -1,0 +1,686 @@
+package sqlplan
+
+import "github.com/asherah-sql/asherah-sql/tags"
+
+// result is what a query returns.
+type result struct {
+	cols   []outCol
+	openOf []TableName // more columns, of these tables, that aren't known; none of them is encrypted
+	star   bool        // a star stands for columns of a registered table
+
+	scope *scope // of a query without set operations: where further columns could be selected
+	core  *core
+	why   string // why none can; "" when they can
+}
+
+func (r *result) encrypted() *outCol {
+	for i := range r.cols {
+		if r.cols[i].lin.encrypted() {
+			return &r.cols[i]
+		}
+	}
+	return nil
+}
+
+// Why an output's place can't be verified.
+const (
+	unpinnedSet       = "set operation"
+	unpinnedAggregate = "aggregate"
+	unpinnedDerived   = "derived table"
+	unpinnedSubquery  = "subquery"
+	unpinnedRecursive = "recursive query"
+)
+
+// query analyses a SELECT or VALUES that stands in the scope outer.
+func (a *analysis) query(s *selectStmt, outer *scope) *result {
+	if s.with != nil {
+		outer = a.push(s.with, outer)
+	}
+	res := a.cores(s, outer, nil)
+	a.limit(s.limit, s.offset, outer)
+	if s.with != nil {
+		a.rest(outer)
+	}
+	return res
+}
+
+// push returns a scope in which the common table expressions of w are in force.
+func (a *analysis) push(w *with, outer *scope) *scope {
+	ws := &withScope{parent: outer.with}
+	for _, c := range w.ctes {
+		ws.ctes = append(ws.ctes, &cteState{cte: c, name: a.ident(c.name), def: ws})
+	}
+	return &scope{parent: outer, with: ws}
+}
+
+// rest analyses the common table expressions of sc that nothing referred to: nothing in a statement is left
+// out.
+func (a *analysis) rest(sc *scope) {
+	for _, c := range sc.with.ctes {
+		if !c.visited {
+			a.cteBody(c, &scope{with: c.def})
+		}
+	}
+}
+
+// limit analyses LIMIT and OFFSET, in which no column can be named.
+func (a *analysis) limit(limit, offset *expr, outer *scope) {
+	sc := &scope{with: outer.with}
+	if limit != nil {
+		a.plain(sc, limit, RuleExpression)
+	}
+	if offset != nil {
+		a.plain(sc, offset, RuleExpression)
+	}
+}
+
+// cores analyses the parts of a query. self is the common table expression whose body it is, or nil.
+func (a *analysis) cores(s *selectStmt, outer *scope, self *cteState) *result {
+	if len(s.cores) == 1 {
+		return a.core(s.cores[0], outer, s.order)
+	}
+	var pairs mergedInstances
+	res := &result{why: unpinnedSet}
+	for i, c := range s.cores {
+		arm := a.core(c, outer, nil)
+		if i == 0 {
+			res.cols = append(res.cols, arm.cols...)
+			res.openOf, res.star = arm.openOf, arm.star
+		} else {
+			a.merge(res, arm, s.ops[i-1], c, &pairs)
+		}
+		if self != nil && i+1 < len(s.cores) {
+			self.partial = neutral(res)
+		}
+	}
+	a.compoundOrder(s, res, outer)
+	return res
+}
+
+// neutral returns r as a recursive reference sees it: rows of which nothing is known but that each encrypted
+// column is that column.
+func neutral(r *result) *result {
+	n := &result{openOf: r.openOf, star: r.star, why: unpinnedRecursive}
+	for _, c := range r.cols {
+		if c.lin.encrypted() {
+			c.lin.inst = &instance{}
+		} else {
+			c.lin = lineage{}
+		}
+		n.cols = append(n.cols, c)
+	}
+	return n
+}
+
+// mergedInstances gives the rows of a set operation instances: columns that come from the same instance in
+// every arm come from one instance of the whole.
+type mergedInstances []struct{ a, b, out *instance }
+
+func (m *mergedInstances) of(a, b *instance) *instance {
+	for _, p := range *m {
+		if p.a == a && p.b == b {
+			return p.out
+		}
+	}
+	out := &instance{}
+	*m = append(*m, struct{ a, b, out *instance }{a, b, out})
+	return out
+}
+
+// merge adds an arm of a set operation to res.
+func (a *analysis) merge(res, arm *result, o setOp, c *core, pairs *mergedInstances) {
+	left, right := res.encrypted(), arm.encrypted()
+	if left == nil && right == nil {
+		// Nothing but plain columns: only partition columns are worth following, and only beside encrypted ones.
+		for i := range res.cols {
+			null := i < len(arm.cols) && res.cols[i].lin.null && arm.cols[i].lin.null
+			res.cols[i].lin = lineage{null: null}
+		}
+		res.openOf = append(res.openOf, arm.openOf...)
+		return
+	}
+	col := left
+	if col == nil {
+		col = right
+	}
+	if o != unionAll {
+		a.refuse(RuleSetOperation, c.tok, col.lin.col)
+	}
+	if open := append(res.openOf, arm.openOf...); len(open) > 0 {
+		a.needAll(open, c.tok)
+		return
+	}
+	if len(res.cols) != len(arm.cols) {
+		a.refuse(RuleSetOperation, c.tok, col.lin.col)
+	}
+	for i := range res.cols {
+		l, r := res.cols[i].lin, arm.cols[i].lin
+		same := l.col == r.col && l.null == r.null || l.null || r.null
+		if !same && (l.encrypted() || r.encrypted()) {
+			bad := l.col
+			if !l.encrypted() {
+				bad = r.col
+			}
+			a.refuse(RuleSetOperation, c.tok, bad)
+		}
+		switch {
+		case !same:
+			res.cols[i].lin = lineage{}
+		case l.null && r.null:
+		case l.null:
+			res.cols[i].lin = lineage{col: r.col}
+			if r.col != nil {
+				res.cols[i].lin.inst = pairs.of(nil, r.inst)
+			}
+		case l.col != nil:
+			res.cols[i].lin = lineage{col: l.col, inst: pairs.of(l.inst, r.inst)}
+		}
+	}
+}
+
+// needAll asks for the columns of tables that must be known, or refuses when there is nobody to ask.
+func (a *analysis) needAll(tables []TableName, tok int32) {
+	for _, t := range tables {
+		if t != (TableName{}) {
+			a.columns(t, nil)
+		}
+	}
+	if len(a.need) == 0 {
+		a.refuse(RuleUnknownColumns, tok, nil)
+	}
+}
+
+// compoundOrder analyses ORDER BY after set operations: its terms can only be output columns.
+func (a *analysis) compoundOrder(s *selectStmt, res *result, outer *scope) {
+	enc := res.encrypted()
+	for _, term := range s.order {
+		e := a.sortKey(term)
+		if enc == nil {
+			// Whichever outputs the term matches, none is encrypted.
+			a.plain(&scope{with: outer.with, aliases: asAliases(res.cols)}, term, RuleOrdered)
+			continue
+		}
+		term.markSeen()
+		if n, ok := a.position(e); ok {
+			if n >= 1 && n <= len(res.cols) && res.cols[n-1].lin.encrypted() {
+				a.refuse(RuleOrdered, e.tok, res.cols[n-1].lin.col)
+			}
+			continue
+		}
+		hit := false
+		if e.op == opColumn && e.end == e.tok+1 {
+			name := a.ident(e.tok)
+			for i := range res.cols {
+				if c := &res.cols[i]; c.sure && equalFold(c.name, name) {
+					hit = !c.lin.encrypted()
+					break
+				}
+			}
+		}
+		if !hit {
+			a.refuse(RuleOrdered, e.tok, enc.lin.col)
+		}
+	}
+}
+
+// asAliases returns cols with every certain name usable.
+func asAliases(cols []outCol) []outCol {
+	out := make([]outCol, len(cols))
+	copy(out, cols)
+	for i := range out {
+		out[i].alias = out[i].sure
+	}
+	return out
+}
+
+// markSeen gives a part of an expression that was analysed otherwise its role.
+func (e *expr) markSeen() {
+	if e == nil {
+		return
+	}
+	e.seen = true
+	e.a.markSeen()
+	e.b.markSeen()
+	for _, c := range e.list {
+		c.markSeen()
+	}
+}
+
+// core analyses one SELECT or VALUES. order is the ORDER BY of the query when the core is all of it.
+func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
+	sc := &scope{parent: outer, with: outer.with}
+	res := &result{scope: sc, core: c}
+	if c.values != nil {
+		a.valuesCore(c, sc, res)
+		return res
+	}
+	a.from(sc, c.from, outer)
+	res.cols = a.newCols(len(c.cols))
+	for i := range c.cols {
+		a.resultCol(&c.cols[i], sc, res)
+	}
+	enc := res.encrypted()
+	if enc != nil && res.openOf != nil {
+		a.needAll(res.openOf, c.tok)
+	}
+	sc.aliases = res.cols
+	a.joins(sc, c.from)
+	if c.where != nil {
+		a.plain(sc, c.where, RuleExpression)
+	}
+	for _, g := range c.group {
+		a.sortTerm(sc, g, res, RuleGrouped, false)
+	}
+	if c.having != nil {
+		a.plain(sc, c.having, RuleExpression)
+	}
+	for _, w := range c.windows {
+		a.window(sc, w)
+	}
+	if c.distinct && enc != nil {
+		a.refuse(RuleGrouped, c.tok, enc.lin.col)
+	}
+	for _, o := range order {
+		a.sortTerm(sc, o, res, RuleOrdered, true)
+	}
+	switch {
+	case sc.aggregate || c.group != nil:
+		res.why = unpinnedAggregate
+	case c.distinct:
+		res.why = unpinnedSet
+	}
+	return res
+}
+
+// valuesCore analyses VALUES outside of INSERT.
+func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
+	for _, row := range c.values {
+		for _, e := range row {
+			a.plain(sc, e, RuleExpression)
+		}
+	}
+	for i := range c.values[0] {
+		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: true})
+	}
+}
+
+// resultCol analyses an item of a select list and appends its columns to res.
+func (a *analysis) resultCol(rc *resultCol, sc *scope, res *result) {
+	if rc.e == nil {
+		a.star(rc, sc, res)
+		return
+	}
+	lin := a.value(sc, rc.e)
+	c := outCol{lin: lin}
+	switch {
+	case rc.alias >= 0:
+		c.name, c.sure, c.alias = a.ident(rc.alias), true, true
+	case bare(rc.e).op == opColumn:
+		c.name, c.sure = a.ident(bare(rc.e).end-1), true
+	}
+	res.cols = append(res.cols, c)
+}
+
+// bare strips parentheses.
+func bare(e *expr) *expr {
+	for e.op == opParen {
+		e.seen = true
+		e = e.a
+	}
+	return e
+}
+
+// star expands `*` and `t.*`.
+func (a *analysis) star(rc *resultCol, sc *scope, res *result) {
+	name := ""
+	if rc.table >= 0 {
+		name = a.ident(rc.table)
+	}
+	hit := false
+	for _, r := range sc.rels {
+		if r.qualifiedOnly || rc.table >= 0 && !r.answersTo("", name) {
+			continue
+		}
+		hit = true
+		a.starOf(r, rc, sc, res)
+	}
+	if rc.table >= 0 && !hit {
+		a.refuse(RuleUnknownQualifier, rc.table, nil)
+	}
+}
+
+func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
+	qualified := rc.table >= 0
+	res.star = res.star || r.table != nil
+	if !r.isBase {
+		res.star = res.star || r.star
+		for _, c := range r.cols {
+			if !qualified && c.sure && r.merges(c.name) {
+				continue
+			}
+			c.star, c.alias = true, false
+			if !qualified && c.sure && sc.merged(c.name) {
+				c.lin = c.lin.plainOnly()
+			}
+			res.cols = append(res.cols, c)
+		}
+		res.openOf = append(res.openOf, r.openOf...)
+		return
+	}
+	if r.natural && !qualified {
+		res.openOf = append(res.openOf, r.base)
+		return
+	}
+	var names []string
+	if r.table == nil {
+		// Its columns only matter beside encrypted ones; until then nobody is asked.
+		if a.cat != nil {
+			names, _ = a.cat.Columns(r.base)
+		}
+		if len(names) == 0 {
+			res.openOf = append(res.openOf, r.base)
+			return
+		}
+	} else {
+		var ok bool
+		if names, ok = a.columns(r.base, r.table); !ok {
+			if len(a.need) == 0 {
+				a.refuse(RuleUnknownColumns, rc.tok, nil)
+			}
+			return
+		}
+	}
+	for _, n := range names {
+		if !qualified && r.merges(n) {
+			continue
+		}
+		c := outCol{name: n, sure: true, star: true}
+		if r.table != nil {
+			if col := r.table.Column(n); col != nil {
+				c.lin = lineage{col: col, inst: r.inst}
+			}
+		}
+		if !qualified && sc.merged(n) {
+			c.lin = c.lin.plainOnly()
+		}
+		res.cols = append(res.cols, c)
+	}
+}
+
+// plainOnly drops the lineage of a column that isn't encrypted: a column that an outer join merged may hold
+// either side's value.
+func (l lineage) plainOnly() lineage {
+	if l.encrypted() {
+		return l
+	}
+	return lineage{}
+}
+
+// merged reports whether a RIGHT or FULL JOIN of s merges columns of that name.
+func (s *scope) merged(name string) bool {
+	for _, r := range s.rels {
+		if r.outer && (r.natural || r.merges(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// from makes relations of the items of FROM. Their ON conditions and arguments are left to joins, since they
+// may name any of the items.
+func (a *analysis) from(sc *scope, list []*source, outer *scope) {
+	for _, s := range list {
+		left := len(sc.rels)
+		switch {
+		case s.sel != nil:
+			res := a.query(s.sel, outer)
+			sc.rels = append(sc.rels, a.derived(s.alias, res, nil))
+		case s.nested != nil:
+			in := &scope{parent: outer, with: outer.with}
+			a.from(in, s.nested, outer)
+			a.joins(in, s.nested)
+			if s.alias >= 0 {
+				for _, r := range in.rels {
+					if r.hasEncrypted() {
+						a.refuse(RuleTableUse, s.tok, nil)
+					}
+				}
+			}
+			sc.rels = append(sc.rels, in.rels...)
+		default:
+			sc.rels = append(sc.rels, a.fromTable(s, outer))
+		}
+		a.mergeColumns(sc, s, left)
+	}
+}
+
+// fromTable makes a relation of a table, a table-valued function or a common table expression.
+func (a *analysis) fromTable(s *source, outer *scope) *relation {
+	name := a.ident(s.name.tok)
+	alias := s.alias
+	if s.name.schema < 0 {
+		if c := outer.with.find(name); c != nil {
+			if s.call {
+				a.refuse(RuleTableUse, s.tok, nil)
+			}
+			if alias < 0 {
+				alias = s.name.tok
+			}
+			return a.derived(alias, a.cteRef(c, outer, s.tok), c.cte.cols)
+		}
+	}
+	r := a.baseRelation(s.name, alias)
+	if s.call && r.table != nil {
+		a.refuse(RuleTableUse, s.tok, nil)
+	}
+	return r
+}
+
+// baseRelation makes a relation of a table of the database.
+func (a *analysis) baseRelation(n name, alias int32) *relation {
+	r := &relation{isBase: true, base: a.tableName(n), table: a.lookup(n)}
+	r.name = r.base.Name
+	if alias >= 0 {
+		r.name = a.ident(alias)
+	}
+	if r.table != nil {
+		r.inst = &instance{rel: r}
+	}
+	return r
+}
+
+// derived makes a relation of a query's result. names are the column names of a common table expression.
+func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
+	r := &relation{openOf: res.openOf, star: res.star}
+	if alias >= 0 {
+		r.name = a.ident(alias)
+	}
+	if names != nil && (len(names) != len(res.cols) || res.openOf != nil) {
+		if res.openOf != nil {
+			a.openNames(r, res, names)
+			return r
+		}
+		a.refuse(RuleRowWidth, names[0], nil)
+	}
+	r.cols = make([]outCol, len(res.cols))
+	for i, c := range res.cols {
+		if names != nil {
+			c.name, c.sure = a.ident(names[i]), true
+		}
+		c.alias, c.star = false, false
+		c.lin.inst = r.remap(c.lin.inst)
+		// The database renames a repeated column; how is its own affair.
+		for j := 0; j < i && c.sure; j++ {
+			c.sure = !r.cols[j].sure || !equalFold(r.cols[j].name, c.name)
+		}
+		r.unnamed = r.unnamed || !c.sure
+		r.vague = r.vague || !c.sure && c.lin.encrypted()
+		r.cols[i] = c
+	}
+	return r
+}
+
+// openNames gives names to the columns of a result of which not all are known. None is encrypted.
+func (a *analysis) openNames(r *relation, res *result, names []int32) {
+	r.openOf = nil
+	for _, n := range names {
+		r.cols = append(r.cols, outCol{name: a.ident(n), sure: true})
+	}
+	if enc := res.encrypted(); enc != nil {
+		a.refuse(RuleUnknownColumns, names[0], enc.lin.col)
+	}
+}
+
+// cteRef returns the result of a common table expression for a reference that stands in the scope outer.
+func (a *analysis) cteRef(c *cteState, outer *scope, tok int32) *result {
+	c.visited = true
+	if c.busy {
+		if c.partial == nil {
+			a.refuse(RuleCircular, tok, nil)
+		}
+		c.recursed = true
+		return c.partial
+	}
+	// A body may name columns of the query around the reference, so it is analysed for each reference that
+	// has such a query.
+	if !outer.empty() {
+		if a.bodies++; a.bodies > maxDepth {
+			a.refuse(RuleDepth, tok, nil)
+		}
+		return a.cteBody(c, &scope{parent: outer, with: c.def})
+	}
+	if c.done == nil {
+		c.done = a.cteBody(c, &scope{with: c.def})
+	}
+	return c.done
+}
+
+func (a *analysis) cteBody(c *cteState, sc *scope) *result {
+	c.visited, c.busy, c.partial, c.recursed = true, true, nil, false
+	s := c.cte.sel
+	inner := sc
+	if s.with != nil {
+		inner = a.push(s.with, sc)
+	}
+	res := a.cores(s, inner, c)
+	a.limit(s.limit, s.offset, inner)
+	if s.with != nil {
+		a.rest(inner)
+	}
+	c.busy, c.partial = false, nil
+	if c.recursed {
+		res = neutral(res)
+	}
+	return res
+}
+
+// joins analyses the ON conditions and function arguments of FROM.
+func (a *analysis) joins(sc *scope, list []*source) {
+	for _, s := range list {
+		for _, e := range s.args {
+			a.plain(sc, e, RuleFunction)
+		}
+		if s.on != nil {
+			a.plain(sc, s.on, RuleExpression)
+		}
+	}
+}
+
+// mergeColumns notes which columns USING or NATURAL merge, and refuses encrypted ones. The relations from
+// left on are those of s.
+func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
+	lhs, rhs := sc.rels[:left], sc.rels[left:]
+	for _, r := range rhs {
+		r.outer = r.outer || s.join&joinOuter != 0
+	}
+	for _, u := range s.using {
+		n := a.ident(u)
+		for _, r := range sc.rels {
+			lin, sure := r.has(n)
+			if sure == cantTell {
+				a.refuse(RuleAmbiguousColumn, u, nil)
+			}
+			if lin.encrypted() {
+				a.refuse(RuleJoined, u, lin.col)
+			}
+		}
+		for _, r := range rhs {
+			r.merged = append(r.merged, n)
+		}
+	}
+	if s.join&joinNatural == 0 {
+		return
+	}
+	enc := false
+	for _, r := range sc.rels {
+		enc = enc || r.hasEncrypted()
+	}
+	if !enc {
+		for _, r := range rhs {
+			r.natural = true
+			if !r.isBase {
+				r.openOf = append(r.openOf, TableName{}) // nobody can be asked
+			}
+		}
+		return
+	}
+	a.natural(lhs, rhs, s)
+}
+
+// natural finds the common columns of a NATURAL join with encrypted columns on a side.
+func (a *analysis) natural(lhs, rhs []*relation, s *source) {
+	var names []string
+	for _, r := range lhs {
+		names = append(names, a.columnNames(r, s.tok)...)
+	}
+	for _, r := range rhs {
+		for _, n := range a.columnNames(r, s.tok) {
+			for _, m := range names {
+				if !equalFold(m, n) {
+					continue
+				}
+				r.merged = append(r.merged, n)
+				for _, side := range [][]*relation{lhs, rhs} {
+					for _, r := range side {
+						if lin, _ := r.has(n); lin.encrypted() {
+							a.refuse(RuleJoined, s.tok, lin.col)
+						}
+					}
+				}
+				break
+			}
+		}
+	}
+}
+
+// columnNames returns the names of all columns of r, which must be known.
+func (a *analysis) columnNames(r *relation, tok int32) []string {
+	if r.unnamed {
+		a.refuse(RuleAmbiguousColumn, tok, nil)
+	}
+	if r.isBase {
+		cols, ok := a.columns(r.base, r.table)
+		if !ok && len(a.need) == 0 {
+			a.refuse(RuleUnknownColumns, tok, nil)
+		}
+		return cols
+	}
+	if r.openOf != nil {
+		a.needAll(r.openOf, tok)
+	}
+	var names []string
+	for i := range r.cols {
+		names = append(names, r.cols[i].name)
+	}
+	return names
+}
+
+// place finds the output that holds the partition of output i, among the first n.
+func place(cols []outCol, i, n int, p *tags.Column) int {
+	for j := range cols[:n] {
+		if cols[j].lin.col == p && cols[j].lin.inst == cols[i].lin.inst {
+			return j
+		}
+	}
+	return -1
+}

@@ -1,0 +1,105 @@
+package sqlplan
+
+// emit makes the outputs of a statement from its result. Further columns can be selected behind the token
+// before end, unless res says why not.
+func (a *analysis) emit(stmt int, res *result, end int32) {
+	if a.cur.Explain || res.encrypted() == nil && (!res.star || res.openOf != nil) {
+		return
+	}
+	if a.outputs {
+		a.refuseAt(RuleOutputs, a.cur.Offset)
+	}
+	a.outputs = true
+	cols := res.cols
+	n := len(cols)
+	outs := make([]Output, n, n+2)
+	text := ""
+	for i := range cols {
+		c := &cols[i]
+		o := &outs[i]
+		o.Partition = -1
+		if c.star && c.sure {
+			o.Name = c.name
+		}
+		if !c.lin.encrypted() {
+			continue
+		}
+		o.Column = c.lin.col
+		p := c.lin.col.Partition
+		if p == nil {
+			continue
+		}
+		if o.Partition = place(cols, i, len(cols), p); o.Partition >= 0 {
+			continue
+		}
+		if o.Unpinned = res.why; o.Unpinned != "" {
+			continue
+		}
+		// A hidden column is appended to cols, so that the next output of the same row finds it.
+		expr, name, reason := a.hidden(res.scope, cols[i].lin, p.Name)
+		if o.Unpinned = reason; reason != "" {
+			continue
+		}
+		text += ", " + expr
+		o.Partition = len(cols)
+		cols = append(cols, outCol{lin: lineage{col: p, inst: cols[i].lin.inst}})
+		outs = append(outs, Output{Name: name, Partition: -1})
+	}
+	a.plan.Outputs, a.plan.Hidden, a.plan.OutputStatement = outs, len(cols)-n, stmt
+	if text != "" {
+		at := int(a.toks[end-1].end)
+		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text})
+	}
+}
+
+// hidden returns the text that selects the partition column named p of lin's row in the scope sc.
+func (a *analysis) hidden(sc *scope, lin lineage, p string) (expr, name, why string) {
+	if lin.inst == nil || lin.inst.rel == nil {
+		return "", "", unpinnedRecursive
+	}
+	r := lin.inst.rel
+	here, twice := false, false
+	for _, s := range sc.rels {
+		here = here || s == r
+		twice = twice || s != r && s.name != "" && equalFold(s.name, r.name)
+	}
+	if !here {
+		return "", "", unpinnedSubquery
+	}
+	if r.name == "" || twice {
+		return "", "", unpinnedDerived
+	}
+	quote := a.f.dialect.QuoteIdent
+	if r.isBase {
+		return quote(r.name) + "." + quote(p), p, ""
+	}
+	for i := range r.cols {
+		c := &r.cols[i]
+		if !c.sure || c.lin.col != lin.col.Partition || c.lin.inst != lin.inst {
+			continue
+		}
+		for j := range r.cols {
+			if j != i && equalFold(r.cols[j].name, c.name) {
+				return "", "", unpinnedDerived
+			}
+		}
+		return quote(r.name) + "." + quote(c.name), c.name, ""
+	}
+	return "", "", unpinnedDerived
+}
+
+// selectStatement analyses a SELECT.
+func (a *analysis) selectStatement(s *stmt, i int, root *scope) {
+	res := a.query(s.sel, root)
+	if !a.cur.Touches {
+		return
+	}
+	if res.why == "" && (res.core == nil || res.core.values != nil) {
+		res.why = unpinnedSet
+	}
+	end := int32(0)
+	if res.why == "" {
+		end = res.core.cols[len(res.core.cols)-1].end
+	}
+	a.emit(i, res, end)
+}

@@ -1,0 +1,625 @@
+package sqlplan_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/tags"
+
+	_ "modernc.org/sqlite"
+)
+
+var (
+	statements = flag.Int("statements", 2500, "generated statements that the soundness test runs")
+	seed       = flag.Uint64("seed", 1, "seed of the first generated statement")
+)
+
+// The soundness test plans random statements, applies each plan as the driver does but for a fake sealing, and
+// runs it on a real SQLite database. The same statement runs unplanned on a twin database. Then
+//   - no encrypted column of any table holds an unsealed value, and each sealed value lies in the column and
+//     beside the partition that it was sealed for;
+//   - no other column holds a sealed value;
+//   - an output that the plan opens is NULL or sealed for that column (and for the partition in the output that
+//     the plan names), and no other output is sealed;
+//   - opened, results and tables are those of the twin: nothing was compared or computed in sealed form.
+
+const sealMark = "\x01S|"
+
+type world struct {
+	t      testing.TB
+	an     *sqlplan.Analyzer
+	schema *tags.Schema
+	real   *sql.Conn // sealed
+	twin   *sql.Conn // plain
+	cat    *dbCatalog
+	sealed []any // by number: what a sealed value was
+	rnd    *rand.Rand
+	tables map[string]*tags.Table
+}
+
+const worldDDL = `
+CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id TEXT, email, ssn, name TEXT, pin, admin, note, region, extra TEXT);
+CREATE UNIQUE INDEX users_name ON users (tenant_id, name);
+CREATE UNIQUE INDEX users_region ON users (region, id);
+CREATE TABLE customers (id INTEGER PRIMARY KEY, created_at, updated_at, deleted_at, name TEXT UNIQUE, email, phone, card, age);
+CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id, item, card_no);
+CREATE TABLE archive.documents (id INTEGER PRIMARY KEY, tenant, body, UNIQUE (tenant, id));
+CREATE TABLE logs (id INTEGER PRIMARY KEY, at TEXT, line TEXT, tenant_id TEXT);
+CREATE TABLE mails (id INTEGER PRIMARY KEY, email TEXT, name TEXT, users TEXT);
+CREATE TABLE profiles (id INTEGER PRIMARY KEY, customer_id, ssn);
+`
+
+var worldTables = []string{"users", "customers", "orders", "archive.documents", "logs", "mails", "profiles"}
+
+func newWorld(t testing.TB) *world {
+	w := &world{t: t, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
+	open := func() *sql.Conn {
+		db, err := sql.Open("sqlite", ":memory:")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		c, err := db.Conn(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{"ATTACH ':memory:' AS archive", worldDDL} {
+			if _, err := c.ExecContext(context.Background(), q); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return c
+	}
+	w.real, w.twin = open(), open()
+	w.cat = &dbCatalog{conn: w.twin, known: map[sqlplan.TableName][]string{}}
+	for _, q := range []string{
+		"INSERT INTO users VALUES (1, 'MKta', 'MK1', NULL, 'MK1', 'MK2', NULL, 'MK1', 1, 'MK1'), (2, 'MKta', 'MK2', 'MK1', 'MK2', NULL, 'MK1', NULL, 2, 'MK3'), (3, 'MKtb', 'MK1', 'MK1', 'MK1', NULL, NULL, 'MK2', 1, NULL), (4, NULL, NULL, NULL, 'MK4', NULL, NULL, NULL, NULL, NULL)",
+		"INSERT INTO customers (id, name, email, phone, card, age) VALUES (1, 'MK1', 'MK1', NULL, 'MK2', 1), (2, 'MK2', 'MK2', 'MK1', NULL, 2), (3, 'MK3', NULL, NULL, NULL, NULL)",
+		"INSERT INTO orders VALUES (1, 1, 'MK1', 'MK1'), (2, 1, 'MK2', NULL)",
+		"INSERT INTO archive.documents VALUES (1, 1, 'MK1'), (2, 2, 'MK2')",
+		"INSERT INTO logs VALUES (1, 'MK1', 'MK2', 'MKta'), (2, 'MK2', NULL, 'MKtb')",
+		"INSERT INTO mails VALUES (1, 'MK1', 'MK1', 'MK1'), (3, 'MK2', 'MK2', 'users')",
+	} {
+		if what := w.run(q, nil, false); what != "ok" {
+			t.Fatalf("seed %s: %s", q, what)
+		}
+	}
+	return w
+}
+
+// dbCatalog asks a database.
+type dbCatalog struct {
+	conn  *sql.Conn
+	known map[sqlplan.TableName][]string
+}
+
+func (c *dbCatalog) Columns(n sqlplan.TableName) ([]string, bool) {
+	cols, ok := c.known[n]
+	return cols, ok
+}
+
+func (c *dbCatalog) fetch(n sqlplan.TableName) {
+	var cols []string
+	rows, err := c.conn.QueryContext(context.Background(), "SELECT name FROM pragma_table_info(?, ?)", n.Name, sql.NullString{String: n.Schema, Valid: n.Schema != ""})
+	if err == nil {
+		for rows.Next() {
+			var s string
+			if rows.Scan(&s) == nil {
+				cols = append(cols, s)
+			}
+		}
+		rows.Close()
+	}
+	c.known[n] = cols
+}
+
+func (w *world) analyze(q string) (*sqlplan.Plan, error) {
+	for i := 0; ; i++ {
+		p, err := w.an.AnalyzeOpenly(q, w.cat)
+		var need *sqlplan.NeedColumns
+		if !errors.As(err, &need) {
+			return p, err
+		}
+		if i > 20 {
+			w.t.Fatalf("asks for columns again and again: %s", q)
+		}
+		for _, n := range need.Tables {
+			w.cat.fetch(n)
+		}
+	}
+}
+
+var errSkip = errors.New("the driver refuses the arguments")
+
+// seal is the fake sealing.
+func (w *world) seal(c *tags.Column, partition string, v any) any {
+	if v == nil {
+		return nil
+	}
+	w.sealed = append(w.sealed, v)
+	return fmt.Sprintf("%s%s|%s|%d", sealMark, c, partition, len(w.sealed)-1)
+}
+
+// unseal takes a sealed value apart.
+func unseal(s string) (column, partition string, n int) {
+	parts := strings.Split(strings.TrimPrefix(s, sealMark), "|")
+	if len(parts) != 3 {
+		return "", "", -1
+	}
+	if _, err := fmt.Sscan(parts[2], &n); err != nil {
+		return "", "", -1
+	}
+	return parts[0], parts[1], n
+}
+
+const inForce = "PF"
+
+func (w *world) value(p *sqlplan.Plan, s sqlplan.Source, args []any) any {
+	if s.Literal != nil {
+		if b, ok := s.Literal.Value.(bool); ok {
+			if b {
+				return int64(1)
+			}
+			return int64(0)
+		}
+		return s.Literal.Value
+	}
+	return args[argOf(p, s.Param-1)]
+}
+
+// argOf returns which argument a parameter takes: names are made as "p" and the argument's number.
+func argOf(p *sqlplan.Plan, param int) int {
+	n := param
+	if name := p.Params[param].Name; name != "" {
+		fmt.Sscanf(name, "p%d", &n)
+		n--
+	}
+	return n
+}
+
+// prepared is a statement as it is sent.
+type prepared struct {
+	text string
+	args []any
+}
+
+// prepare does what the driver does with a plan. err is errSkip where the driver would refuse the arguments.
+func (w *world) prepare(q string, p *sqlplan.Plan, args []any) (*prepared, error) {
+	if !p.Touches {
+		return &prepared{q, w.bind(p, q, args)}, nil
+	}
+	found := make([]any, len(p.Lookups))
+	noRow := make([]bool, len(p.Lookups))
+	for i, l := range p.Lookups {
+		if l.Pinned != nil && (l.Query == "" || w.rnd.IntN(2) == 0) {
+			found[i] = w.value(p, *l.Pinned, args)
+			if found[i] == nil {
+				return nil, errSkip
+			}
+			continue
+		}
+		var qargs []any
+		for _, n := range l.Args {
+			qargs = append(qargs, args[argOf(p, n-1)])
+		}
+		rows, err := w.query(w.real, l.Query, qargs)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("lookup %s: %w", l.Query, err)
+		case len(rows.data) == 0:
+			noRow[i] = true
+		case len(rows.data) > 1 || rows.data[0][0] == nil:
+			return nil, errSkip
+		default:
+			found[i] = rows.data[0][0]
+		}
+	}
+	send := append([]any(nil), args...)
+	literals := make(map[int]any)
+	done := make(map[int]bool)
+	for i := range p.Values {
+		v := &p.Values[i]
+		plain := w.value(p, v.Source, args)
+		part := inForce
+		switch v.Partition.From {
+		case sqlplan.FromLookup:
+			part = fmt.Sprint(found[v.Partition.Lookup])
+			if noRow[v.Partition.Lookup] {
+				plain = nil
+			}
+		case sqlplan.FromSources:
+			var first any
+			for j, s := range v.Partition.Sources {
+				x := w.value(p, s, args)
+				if plain != nil && (x == nil || j > 0 && fmt.Sprint(x) != fmt.Sprint(first)) {
+					return nil, errSkip
+				}
+				first = x
+			}
+			part = text(first)
+		}
+		s := w.seal(v.Column, part, plain)
+		if v.Source.Literal != nil {
+			literals[i] = s
+			continue
+		}
+		if n := argOf(p, v.Source.Param-1); !done[n] {
+			done[n] = true
+			send[n] = s
+		}
+	}
+	out := &prepared{}
+	out.text = sqlplan.ApplyEdits(q, p, func(v *sqlplan.Value) string {
+		for i := range p.Values {
+			if v == &p.Values[i] {
+				if literals[i] == nil {
+					return "NULL"
+				}
+				return "'" + literals[i].(string) + "'"
+			}
+		}
+		return "?"
+	})
+	if p.Args == nil {
+		out.args = w.bind(p, q, send)
+		return out, nil
+	}
+	for _, a := range p.Args {
+		var v any
+		if a.Lookup > 0 {
+			v = found[a.Lookup-1]
+		} else {
+			v = send[argOf(p, a.Param-1)]
+		}
+		if a.Name != "" {
+			v = sql.Named(a.Name, v)
+		}
+		out.args = append(out.args, v)
+	}
+	return out, nil
+}
+
+// bind gives the user's arguments names where the text has names.
+func (w *world) bind(p *sqlplan.Plan, q string, args []any) []any {
+	if !strings.Contains(q, ":p") {
+		return args
+	}
+	out := make([]any, len(args))
+	for i, a := range args {
+		out[i] = sql.Named(fmt.Sprintf("p%d", i+1), a)
+	}
+	return out
+}
+
+type table struct {
+	cols []string
+	data [][]any
+}
+
+func (w *world) query(c *sql.Conn, q string, args []any) (*table, error) {
+	rows, err := c.QueryContext(context.Background(), q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	t := &table{}
+	if t.cols, err = rows.Columns(); err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		v := make([]any, len(t.cols))
+		at := make([]any, len(t.cols))
+		for i := range v {
+			at[i] = &v[i]
+		}
+		if err := rows.Scan(at...); err != nil {
+			return nil, err
+		}
+		t.data = append(t.data, v)
+	}
+	return t, rows.Err()
+}
+
+// text is how values are compared: numbers and texts alike, since the twin's columns may convert them.
+func text(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "NULL"
+	case []byte:
+		return string(x)
+	}
+	return fmt.Sprint(v)
+}
+
+// open returns what a sealed value was.
+func (w *world) open(v any) any {
+	if s := text(v); v != nil && strings.HasPrefix(s, sealMark) {
+		if _, _, n := unseal(s); n >= 0 && n < len(w.sealed) {
+			return w.sealed[n]
+		}
+	}
+	return v
+}
+
+func isSealed(v any) bool { return v != nil && strings.Contains(text(v), sealMark) }
+
+// dump checks all tables of the sealed database and returns their opened contents.
+func (w *world) dump(q string) []string {
+	var lines []string
+	for _, name := range worldTables {
+		t, err := w.query(w.real, "SELECT * FROM "+name, nil)
+		if err != nil {
+			continue // dropped
+		}
+		var reg *tags.Table
+		for _, x := range w.schema.Table(name[strings.IndexByte(name, '.')+1:]) {
+			reg = x
+		}
+		for _, row := range t.data {
+			var out []string
+			for i, v := range row {
+				var col *tags.Column
+				if reg != nil {
+					col = reg.Column(t.cols[i])
+				}
+				if col == nil || !col.Encrypted {
+					if isSealed(v) {
+						w.t.Fatalf("sealed value %q in the plain column %s.%s after\n%s", v, name, t.cols[i], q)
+					}
+				} else if v != nil {
+					column, partition, n := unseal(text(v))
+					if n < 0 || !strings.HasPrefix(text(v), sealMark) {
+						w.t.Fatalf("plaintext %q in the encrypted column %s after\n%s", v, col, q)
+					}
+					if column != col.String() {
+						w.t.Fatalf("%s holds a value of %s after\n%s", col, column, q)
+					}
+					want := inForce
+					if col.Partition != nil {
+						for j, c := range t.cols {
+							if strings.EqualFold(c, col.Partition.Name) {
+								want = text(row[j])
+							}
+						}
+					}
+					if partition != want {
+						w.t.Fatalf("%s is sealed for partition %q and lies in %q after\n%s", col, partition, want, q)
+					}
+				}
+				out = append(out, text(w.open(v)))
+			}
+			lines = append(lines, name+": "+strings.Join(out, ", "))
+		}
+	}
+	return lines
+}
+
+func (w *world) dumpTwin() []string {
+	var lines []string
+	for _, name := range worldTables {
+		t, err := w.query(w.twin, "SELECT * FROM "+name, nil)
+		if err != nil {
+			continue
+		}
+		for _, row := range t.data {
+			var out []string
+			for _, v := range row {
+				out = append(out, text(v))
+			}
+			lines = append(lines, name+": "+strings.Join(out, ", "))
+		}
+	}
+	return lines
+}
+
+// checkOutputs checks a result against the plan and returns it opened and trimmed.
+func (w *world) checkOutputs(q string, p *sqlplan.Plan, t *table) []string {
+	if p.Outputs != nil && len(p.Outputs) != len(t.cols) {
+		w.t.Fatalf("%d outputs planned, %d returned by\n%s", len(p.Outputs), len(t.cols), q)
+	}
+	var lines []string
+	for _, row := range t.data {
+		var out []string
+		for i, v := range row {
+			var o sqlplan.Output
+			if p.Outputs != nil {
+				o = p.Outputs[i]
+			}
+			switch {
+			case o.Column == nil:
+				if isSealed(v) {
+					w.t.Fatalf("output %d passes the sealed value %q of\n%s", i, v, q)
+				}
+			case v != nil:
+				column, partition, n := unseal(text(v))
+				if n < 0 || !strings.HasPrefix(text(v), sealMark) || column != o.Column.String() {
+					w.t.Fatalf("output %d should be a sealed %s, and is %q, of\n%s", i, o.Column, v, q)
+				}
+				if o.Partition >= 0 && text(row[o.Partition]) != partition {
+					w.t.Fatalf("output %d is sealed for %q, its partition output says %q, of\n%s", i, partition, row[o.Partition], q)
+				}
+			}
+			if o.Name != "" && !strings.EqualFold(o.Name, t.cols[i]) {
+				w.t.Fatalf("output %d should be named %q, and is named %q, of\n%s", i, o.Name, t.cols[i], q)
+			}
+			if i < len(row)-p.Hidden {
+				out = append(out, text(w.open(v)))
+			}
+		}
+		lines = append(lines, strings.Join(out, ", "))
+	}
+	return lines
+}
+
+func isSyntaxError(err error) bool {
+	if err == nil {
+		return false
+	}
+	s := err.Error()
+	return strings.Contains(s, "syntax error") || strings.Contains(s, "unrecognized token") || strings.Contains(s, "incomplete input")
+}
+
+// run plans a statement, runs it on both databases and compares them. With undo both are taken back. It
+// returns what became of it.
+func (w *world) run(q string, args []any, undo bool) string {
+	for _, s := range sqlplan.TokenSpans(q) {
+		if q[s[0]] == '?' || q[s[0]] == ':' {
+			args = append(args, "MK1") // mutants may have more placeholders than the generator gave arguments
+		}
+	}
+	p, err := w.analyze(q)
+	ctx := context.Background()
+	exec := func(c *sql.Conn, q string) {
+		if _, err := c.ExecContext(ctx, q); err != nil {
+			w.t.Fatalf("%s: %v", q, err)
+		}
+	}
+	if undo {
+		exec(w.twin, "BEGIN")
+		defer w.rollback(w.twin)
+	}
+	if err != nil {
+		var r *sqlplan.RefusedError
+		if !errors.As(err, &r) {
+			w.t.Fatalf("%v of\n%s", err, q)
+		}
+		if strings.Contains(err.Error(), "MK") {
+			w.t.Fatalf("an error with a literal: %v", err)
+		}
+		if r.Rule == sqlplan.RuleSyntax {
+			if _, err := w.query(w.twin, "EXPLAIN "+q, w.bind(nil, q, args)); err == nil {
+				return "understood by SQLite only"
+			}
+		}
+		return "refused: " + r.Rule
+	}
+	if p.Touches {
+		for _, s := range p.Statements {
+			if s.Kind == sqlplan.Other || s.Kind == sqlplan.Transaction {
+				return "not run"
+			}
+		}
+		if len(p.Statements) > 1 {
+			return "not run"
+		}
+	} else if !onlyReads(q) {
+		return "untouched"
+	}
+	if undo {
+		exec(w.real, "BEGIN")
+		defer w.rollback(w.real)
+	}
+	send, err := w.prepare(q, p, args)
+	if err == errSkip {
+		return "refused by the driver"
+	}
+	twin, twinErr := w.query(w.twin, q, w.bind(p, q, args))
+	if p.Touches && isSyntaxError(twinErr) {
+		return "accepted beyond SQLite"
+	}
+	if err != nil {
+		if twinErr == nil {
+			w.t.Fatalf("%v of\n%s", err, q)
+		}
+		return "error: lookup"
+	}
+	real, realErr := w.query(w.real, send.text, send.args)
+	if realErr != nil {
+		if twinErr == nil {
+			w.t.Fatalf("%v in\n%s\nplanned from\n%s", realErr, send.text, q)
+		}
+		w.dump(q)
+		return "error: " + kindOf(twinErr)
+	}
+	got := w.checkOutputs(q, p, real)
+	dump := w.dump(q)
+	if twinErr != nil {
+		w.t.Fatalf("%v in\n%s\nbut not when planned:\n%s", twinErr, q, send.text)
+	}
+	if len(p.Statements) > 0 && p.Statements[0].Explain {
+		return "ok"
+	}
+	var want []string
+	for _, row := range twin.data {
+		var out []string
+		for _, v := range row {
+			out = append(out, text(v))
+		}
+		want = append(want, strings.Join(out, ", "))
+	}
+	sort.Strings(got)
+	sort.Strings(want)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		w.t.Fatalf("results differ: %q, want %q, of\n%s\nargs %v\nplanned: %s", got, want, q, args, send.text)
+	}
+	if twinDump := w.dumpTwin(); strings.Join(dump, "\n") != strings.Join(twinDump, "\n") {
+		w.t.Fatalf("tables differ after\n%s\nargs %v\nplanned: %s\n%s\nwant\n%s", q, args, send.text, strings.Join(dump, "\n"), strings.Join(twinDump, "\n"))
+	}
+	return "ok"
+}
+
+// rollback ends a transaction that a failed statement may have ended already.
+func (w *world) rollback(c *sql.Conn) { c.ExecContext(context.Background(), "ROLLBACK") }
+
+// onlyReads reports whether an untouched statement may be run without changing what the tests rely on.
+func onlyReads(q string) bool {
+	q = strings.ToUpper(strings.TrimSpace(q))
+	return !strings.Contains(q, ";") && (strings.HasPrefix(q, "SELECT") || strings.HasPrefix(q, "WITH") ||
+		strings.HasPrefix(q, "INSERT") || strings.HasPrefix(q, "UPDATE") || strings.HasPrefix(q, "DELETE"))
+}
+
+func kindOf(err error) string {
+	s := err.Error()
+	for _, k := range []string{"no such column", "ambiguous", "UNIQUE", "values for", "constraint", "mismatch", "no such table", "sub-select", "SELECTs", "aggregate", "ORDER BY", "ON CONFLICT"} {
+		if strings.Contains(s, k) {
+			return k
+		}
+	}
+	return s
+}
+
+func TestAcceptedStatementsAreSoundOnSQLite(t *testing.T) {
+	w := newWorld(t)
+	outcome := map[string]int{}
+	examples := map[string]string{}
+	for i := range *statements {
+		g := newGen(*seed + uint64(i))
+		q := g.statement()
+		if g.p(0.25) {
+			q = g.mutate(q, sqlplan.TokenSpans(q))
+		}
+		what := w.run(q, g.args, true)
+		outcome[what]++
+		if examples[what] == "" || len(q) < len(examples[what]) {
+			examples[what] = q
+		}
+	}
+	report(t, outcome, examples)
+	if outcome["ok"] < *statements/8 {
+		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
+	}
+	for _, bad := range []string{"accepted beyond SQLite", "understood by SQLite only"} {
+		if n := outcome[bad]; n > 0 {
+			t.Errorf("%d statements: %s, for example\n%s", n, bad, examples[bad])
+		}
+	}
+}
+
+func report(t *testing.T, outcome map[string]int, examples map[string]string) {
+	var keys []string
+	for k := range outcome {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return outcome[keys[i]] > outcome[keys[j]] })
+	for _, k := range keys {
+		t.Logf("%6d %s\n        %s", outcome[k], k, strings.ReplaceAll(examples[k], "\n", "\\n"))
+	}
+}
