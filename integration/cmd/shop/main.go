@@ -1,0 +1,44 @@
+// Command shop runs the shop against a database:
+//
+//	go run ./cmd/shop -driver sqlite -dsn shop.db
+//	SHOP_MASTER_KEY=$(openssl rand -hex 32) go run ./cmd/shop -driver asherah-sqlite \
+//		-dsn 'shop.db?asherah_service=shop&asherah_product=web&asherah_kms=static&asherah_kms_key=env:SHOP_MASTER_KEY&asherah_partition=till'
+//
+// The database must be new: the shop makes its tables and lets one day pass.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"flag"
+	"fmt"
+	"os"
+
+	_ "github.com/asherah-sql/asherah-sql/driver/sqlite" // registers "asherah-sqlite", and through the driver below it "sqlite"
+	"github.com/asherah-sql/asherah-sql/integration/shop"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+func init() { tags.MustRegister(shop.Models()...) }
+
+func main() {
+	driver := flag.String("driver", "sqlite", "`name` of the database/sql driver")
+	dsn := flag.String("dsn", "", "the database, as the driver wants it")
+	flag.Parse()
+	if err := run(*driver, *dsn); err != nil {
+		fmt.Fprintln(os.Stderr, "shop:", err)
+		os.Exit(1)
+	}
+}
+
+func run(driver, dsn string) error {
+	if dsn == "" {
+		return fmt.Errorf("no database: give -dsn")
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return shop.Run(context.Background(), db, os.Stdout)
+}

@@ -1,0 +1,2 @@
+// Package integration runs whole programs through the drivers, on real databases.
+package integration
