@@ -56,7 +56,7 @@ func (k *key) takeShared(s *scratch, ad []byte, now int64) (*sharedDataKey, erro
 		return nil, err
 	}
 	d := &sharedDataKey{wrapped: s.wrapped, born: now}
-	secret, err := k.f.secrets.New(s.dataKey())
+	secret, err := k.f.keep(s.dataKey())
 	if err != nil {
 		return nil, fmt.Errorf("error keeping data key: %w", err)
 	}

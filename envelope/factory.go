@@ -62,7 +62,7 @@ type SessionFactory struct {
 	ikeys    cache.Cache[KeyMeta, *key] // each entry has one reference
 	skeys    cache.Cache[KeyMeta, *key] // likewise
 	spent    spent
-	images   atomic.Int64 // expanded keys, see lockedKey
+	images   imageSet
 	confirms atomic.Pointer[confirmRound]
 	closed   atomic.Bool
 }
@@ -135,6 +135,7 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 		retryPause: int64(min(policy.RevokeCheck/60, maxRetryPause)),
 		system:     &line{level: system, id: names.systemKeyID()},
 	}
+	f.images.limit.Store(maxImages)
 	f.own = access{f: f, store: store}
 	f.confirms.Store(&confirmRound{at: math.MinInt64})
 	for _, o := range opts {

@@ -290,7 +290,7 @@ func (w *world) factoryOver(cfg Config, store metastore.Store, opts ...Option) *
 		if err := f.Close(); err != nil {
 			w.t.Error(err)
 		}
-		if n := f.images.Load(); n != 0 {
+		if n := f.images.n.Load(); n != 0 {
 			w.t.Errorf("%d expanded keys are left", n)
 		}
 	})

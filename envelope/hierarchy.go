@@ -432,7 +432,7 @@ func (a *access) unseal(ctx context.Context, l level, row *EnvelopeKeyRecord, st
 		clear(bytes)
 		return nil, fmt.Errorf("error decrypting %s: want %d bytes, got %d", l, aead.KeyLen, n)
 	}
-	secret, err := a.f.secrets.New(bytes)
+	secret, err := a.f.keep(bytes)
 	if err != nil {
 		return nil, fmt.Errorf("error keeping %s: %w", l, err)
 	}
@@ -556,6 +556,9 @@ func (f *SessionFactory) birth(after int64) (int64, error) {
 // make returns a new key with its sealed row, not stored yet.
 func (a *access) make(ctx context.Context, l *line, meta KeyMeta, parent *key, st stamp) (*key, error) {
 	secret, err := a.f.secrets.CreateRandom(aead.KeyLen)
+	if errors.Is(err, protectedmem.ErrLimit) && a.f.images.giveWay() {
+		secret, err = a.f.secrets.CreateRandom(aead.KeyLen)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("error creating %s: %w", l.level, err)
 	}
@@ -627,9 +630,4 @@ func checkRow(l level, id string, row *EnvelopeKeyRecord) error {
 
 func rowError(l level, what string) error {
 	return fmt.Errorf("error loading %s from metastore: %w", l, malformed("%s", what))
-}
-
-// lock makes a lockedKey of a secret.
-func (f *SessionFactory) lock(secret protectedmem.Secret) *lockedKey {
-	return &lockedKey{bytes: secret, secrets: f.secrets, images: &f.images}
 }

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -506,6 +507,21 @@ func TestReplacedRowsAreTakenUp(t *testing.T) {
 	wantError(t, second(s.Decrypt(ctx, *d)), ErrMoved)
 }
 
+func TestReplacedSystemKeyIsTakenUp(t *testing.T) {
+	w := newWorld(t)
+	s := session(t, w.factory(Config{}), "tenant")
+	d := encrypt(t, s, "x")
+	w.store.remove(w.systemOf(parentOf(d)))
+	other := session(t, w.factory(Config{}), "other")
+	encrypt(t, other, "y")
+	w.clock.advance(hour)
+	e := encrypt(t, s, "z")
+	if parentOf(e) == parentOf(d) {
+		t.Error("a key encrypted that is sealed by a system key which nobody has")
+	}
+	wantPayload(t, session(t, w.factory(Config{}), "tenant"), e, "z")
+}
+
 func TestConfirmAsksOnce(t *testing.T) {
 	w := newWorld(t)
 	f := w.factory(Config{})
@@ -706,5 +722,122 @@ func TestExpiryDoesntOverflow(t *testing.T) {
 		if expired := start.UnixNano() > expiry(created, 90*day); expired != want {
 			t.Errorf("created %d: got expired %v, want %v", created, expired, want)
 		}
+	}
+}
+
+// The system key alone can't be confirmed: the same cap holds for it.
+func TestOutageBehindTheSystemKey(t *testing.T) {
+	down := errors.New("connection refused")
+	w := newWorld(t)
+	s := session(t, w.factory(Config{}), "tenant")
+	d := encrypt(t, s, "x")
+	w.store.hook(func(_ context.Context, _ string, meta KeyMeta) error {
+		if meta.ID == "_SK_service_product" {
+			return down
+		}
+		return nil
+	})
+	for range 5 {
+		w.clock.advance(hour / 2)
+		encrypt(t, s, "x")
+	}
+	w.clock.advance(hour / 2)
+	wantError(t, second(s.Encrypt(ctx, nil)), down, "encrypt: error loading system key from metastore")
+	w.store.hook(nil)
+	if e := encrypt(t, s, "x"); parentOf(e) != parentOf(d) {
+		t.Error("another key after the outage")
+	}
+}
+
+// A lost row that can't be stored again is an outage, too: its key may be the
+// only one that opens what was just encrypted.
+func TestLostRowThatCantBeStoredAgain(t *testing.T) {
+	readOnly := errors.New("read-only transaction")
+	w := newWorld(t)
+	f := w.factory(Config{})
+	s := session(t, f, "tenant")
+	d := encrypt(t, s, "x")
+	before := w.store.dump()
+	w.store.remove(parentOf(d))
+	w.store.hook(func(_ context.Context, op string, _ KeyMeta) error {
+		if op == "store" {
+			return readOnly
+		}
+		return nil
+	})
+	w.clock.advance(hour)
+	encrypt(t, s, "x")
+	w.clock.advance(2 * hour)
+	wantError(t, second(s.Encrypt(ctx, nil)), readOnly, "error storing the lost intermediate key again")
+	w.store.hook(nil)
+	encrypt(t, s, "x")
+	sameRows(t, w.store.dump(), before)
+
+	// Another process, which has it too, may be quicker.
+	w.store.remove(parentOf(d))
+	row := before[parentOf(d)]
+	w.store.hook(func(_ context.Context, op string, meta KeyMeta) error {
+		if op == "store" {
+			var r EnvelopeKeyRecord
+			if err := json.Unmarshal([]byte(row), &r); err != nil {
+				t.Error(err)
+			}
+			r.ID = meta.ID
+			w.store.put(&r)
+		}
+		return nil
+	})
+	w.clock.advance(hour)
+	encrypt(t, s, "x")
+	sameRows(t, w.store.dump(), before)
+}
+
+func TestErrorsOfTheKMSAreReturned(t *testing.T) {
+	w := newWorld(t)
+	denied := errors.New("access denied")
+	for _, cause := range []error{denied, context.DeadlineExceeded} {
+		w.kms.hook(func(string) error { return cause })
+		_, err := session(t, w.factory(Config{}), "tenant").Encrypt(ctx, nil)
+		wantError(t, err, cause, "encrypt: error encrypting system key: ")
+		wantNotError(t, err, ErrKMSUnavailable)
+	}
+	w.kms.hook(nil)
+	d := encrypt(t, session(t, w.factory(Config{}), "tenant"), "x")
+	w.kms.hook(func(string) error { return denied })
+	wantError(t, second(session(t, w.factory(Config{}), "tenant").Decrypt(ctx, *d)), denied, "decrypt: error decrypting system key: ")
+
+	// A newer system key that can't be unsealed doesn't stop those who have the
+	// older one from going on during an outage, and does otherwise.
+	w = newWorld(t)
+	f := w.factory(Config{})
+	encrypt(t, session(t, f, "tenant"), "x")
+	w.clock.advance(2 * hour)
+	encrypt(t, session(t, w.factory(Config{Policy: CryptoPolicy{ExpireAfter: hour}}), "other"), "x")
+	w.kms.hook(func(string) error { return kms.ErrUnavailable })
+	encrypt(t, session(t, f, "new"), "x")
+	w.kms.hook(func(string) error { return denied })
+	w.clock.advance(time.Minute)
+	wantError(t, second(session(t, f, "newer").Encrypt(ctx, nil)), denied)
+}
+
+// brokenKMS returns what no KMS should.
+type brokenKMS struct{ encrypted, decrypted []byte }
+
+func (b brokenKMS) EncryptKey(context.Context, []byte) ([]byte, error) { return b.encrypted, nil }
+func (b brokenKMS) DecryptKey(context.Context, []byte) ([]byte, error) {
+	return slices.Clone(b.decrypted), nil
+}
+
+func TestKMSThatReturnsNoKey(t *testing.T) {
+	w := newWorld(t)
+	d := encrypt(t, session(t, w.factory(Config{}), "tenant"), "x")
+	for n, want := range map[int]string{0: "want 32 bytes, got 0", 31: "want 32 bytes, got 31", 33: "want 32 bytes, got 33"} {
+		w.kms.Service = brokenKMS{decrypted: make([]byte, n)}
+		wantError(t, second(session(t, w.factory(Config{}), "tenant").Decrypt(ctx, *d)), "error decrypting system key", want)
+	}
+	for n, want := range map[int]string{0: "want 1 to 16384 bytes, got 0", MaxWrappedKey + 1: "got 16385"} {
+		w2 := newWorld(t)
+		w2.kms.Service = brokenKMS{encrypted: make([]byte, n)}
+		wantError(t, second(session(t, w2.factory(Config{}), "tenant").Encrypt(ctx, nil)), "error encrypting system key", want)
 	}
 }

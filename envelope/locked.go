@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asherah-sql/asherah-sql/protectedmem"
@@ -13,21 +14,84 @@ import (
 //
 // The expanded form is the standard library's own struct, moved into protected
 // memory. That is possible while the struct holds no pointers; where it does (on
-// s390x), and when too many keys are expanded or no more memory may be locked,
-// the 32 bytes are expanded for each use.
+// s390x), and when too many keys are expanded or memory to lock is short, the 32
+// bytes are expanded for each use.
 type lockedKey struct {
 	bytes   protectedmem.Secret
 	image   atomic.Pointer[keyImage] // nil: not expanded
-	used    atomic.Bool
+	once    atomic.Bool              // it has been used
+	never   atomic.Bool              // it couldn't be expanded
 	secrets protectedmem.Factory
-	images  *atomic.Int64 // the factory's number of expanded keys
+	images  *imageSet
 }
 
 type keyImage struct{ secret protectedmem.Secret }
 
+// imageSet are the expanded keys of one factory. It exists so that they can give
+// way when locked memory is short: keys need it, their expanded form doesn't.
+type imageSet struct {
+	n, limit atomic.Int64
+
+	mu   sync.Mutex
+	keys map[*lockedKey]struct{} // guarded by mu
+}
+
 // maxImages is how many expanded keys a factory keeps: at one KiB each, a quarter
 // of the 8 MiB that a process may usually lock.
 const maxImages = 2048
+
+func (s *imageSet) add(k *lockedKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = make(map[*lockedKey]struct{})
+	}
+	s.keys[k] = struct{}{}
+	s.n.Store(int64(len(s.keys)))
+}
+
+func (s *imageSet) remove(k *lockedKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.keys, k)
+	s.n.Store(int64(len(s.keys)))
+}
+
+// giveWay drops all expanded keys and allows half as many from now on. It
+// reports whether there were any.
+func (s *imageSet) giveWay() bool {
+	s.mu.Lock()
+	keys := s.keys
+	s.keys = nil
+	s.n.Store(0)
+	if len(keys) > 0 {
+		s.limit.Store(int64(len(keys) / 2))
+	}
+	s.mu.Unlock()
+	for k := range keys {
+		if im := k.image.Swap(nil); im != nil {
+			_ = im.secret.Close()
+		}
+	}
+	return len(keys) > 0
+}
+
+// keep takes a key's 32 bytes into protected memory, and wipes them.
+func (f *SessionFactory) keep(key []byte) (protectedmem.Secret, error) {
+	spare := getScratch() // New wipes the key also when it fails
+	defer spare.put()
+	n := copy(spare.fresh[:], key)
+	s, err := f.secrets.New(key)
+	if errors.Is(err, protectedmem.ErrLimit) && f.images.giveWay() {
+		s, err = f.secrets.New(spare.fresh[:n])
+	}
+	return s, err
+}
+
+// lock makes a lockedKey of a secret.
+func (f *SessionFactory) lock(secret protectedmem.Secret) *lockedKey {
+	return &lockedKey{bytes: secret, secrets: f.secrets, images: &f.images}
+}
 
 // seal appends src, sealed under the given nonce, to dst, which it must not
 // overlap.
@@ -43,10 +107,11 @@ func (k *lockedKey) open(s *scratch, l layout, dst, src, ad []byte) ([]byte, err
 func (k *lockedKey) do(s *scratch, l layout, seal bool, dst, nonce, src, ad []byte) ([]byte, error) {
 	u := &s.use
 	u.layout, u.seal, u.dst, u.nonce, u.src, u.ad = l, seal, dst, nonce, src, ad
-	var err error
+	err := protectedmem.ErrClosed
 	if im := k.expanded(); im != nil {
 		err = im.secret.WithBytes(u.onImage)
-	} else {
+	}
+	if errors.Is(err, protectedmem.ErrClosed) { // not expanded, or not any more
 		err = k.bytes.WithBytes(u.onRaw)
 	}
 	out := u.dst
@@ -57,13 +122,16 @@ func (k *lockedKey) do(s *scratch, l layout, seal bool, dst, nonce, src, ad []by
 	return out, nil
 }
 
-// expanded returns the expanded key, which the second use makes.
+// expanded returns the expanded key, which the second use makes, or nil.
 func (k *lockedKey) expanded() *keyImage {
-	im := k.image.Load()
-	if im != nil || movable() == nil {
+	if im := k.image.Load(); im != nil {
 		return im
 	}
-	if !k.used.Swap(true) || k.images.Load() >= maxImages {
+	if !k.once.Load() {
+		k.once.Store(true)
+		return nil
+	}
+	if k.never.Load() || movable() == nil || k.images.n.Load() >= k.images.limit.Load() {
 		return nil
 	}
 	var secret protectedmem.Secret
@@ -71,22 +139,23 @@ func (k *lockedKey) expanded() *keyImage {
 		secret, err = newImage(b, k.secrets)
 		return err
 	}); err != nil {
-		return nil // locked memory is short: expanding each time works, too
+		k.never.Store(true)
+		return nil
 	}
-	im = &keyImage{secret}
+	im := &keyImage{secret}
 	if !k.image.CompareAndSwap(nil, im) {
 		_ = secret.Close()
 		return k.image.Load()
 	}
-	k.images.Add(1)
+	k.images.add(k)
 	return im
 }
 
 // close wipes the key. Nobody may be using it.
 func (k *lockedKey) close() error {
 	err := k.bytes.Close()
+	k.images.remove(k)
 	if im := k.image.Swap(nil); im != nil {
-		k.images.Add(-1)
 		err = errors.Join(err, im.secret.Close())
 	}
 	return err
