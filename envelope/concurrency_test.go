@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/asherah-sql/asherah-sql/internal/aead"
 )
 
 // Defect 7: the canonical SDK asks metastore and KMS under its cache's lock, so
@@ -350,7 +352,7 @@ func TestEvictedKeysStayUsableWhileInUse(t *testing.T) {
 	}
 	sc := getScratch()
 	defer sc.put()
-	if err := k.unwrap(sc, layoutCanonical, d.Key.EncryptedKey, nil); err != nil {
+	if err := k.unwrap(sc, aead.Canonical, d.Key.EncryptedKey, nil); err != nil {
 		t.Errorf("the key was wiped while it was in use: %v", err)
 	}
 	if n, _ := w.secrets.InUse(); n == 0 {

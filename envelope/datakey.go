@@ -8,7 +8,7 @@ import (
 )
 
 // wrap draws a data key and both nonces into s, and seals the key under k.
-func (k *key) wrap(s *scratch, l layout, ad []byte) error {
+func (k *key) wrap(s *scratch, l aead.Layout, ad []byte) error {
 	if err := draw(k.f.random, s.fresh[:]); err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (k *key) wrap(s *scratch, l layout, ad []byte) error {
 }
 
 // unwrap opens a data key into s.
-func (k *key) unwrap(s *scratch, l layout, wrapped, ad []byte) error {
+func (k *key) unwrap(s *scratch, l aead.Layout, wrapped, ad []byte) error {
 	switch {
 	case len(wrapped) < aead.NonceLen:
 		return aead.ErrShort
@@ -52,7 +52,7 @@ func (k *key) takeShared(s *scratch, ad []byte, now int64) (*sharedDataKey, erro
 	if d := k.shared.Load(); d.take(now) {
 		return d, nil
 	}
-	if err := k.wrap(s, layoutBound, ad); err != nil {
+	if err := k.wrap(s, aead.Bound, ad); err != nil {
 		return nil, err
 	}
 	d := &sharedDataKey{wrapped: s.wrapped, born: now}

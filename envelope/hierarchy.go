@@ -419,7 +419,7 @@ func (a *access) unseal(ctx context.Context, l level, row *EnvelopeKeyRecord, st
 		defer s.put()
 		// A slice of the scratch, which is wiped: the key leaves no copy.
 		if len(row.EncryptedKey) == sealedKeyLen {
-			bytes, err = parent.locked.open(s, layoutCanonical, s.fresh[:0], row.EncryptedKey, nil)
+			bytes, err = parent.locked.open(s, aead.Canonical, s.fresh[:0], row.EncryptedKey, nil)
 		} else {
 			err = aead.ErrAuth
 		}
@@ -576,7 +576,7 @@ func (a *access) make(ctx context.Context, l *line, meta KeyMeta, parent *key, s
 			return err
 		}
 		row.ParentKeyMeta = &KeyMeta{ID: parent.meta.ID, Created: parent.meta.Created}
-		row.EncryptedKey, err = parent.locked.seal(s, layoutCanonical, nil, s.wrapNonce(), key, nil)
+		row.EncryptedKey, err = parent.locked.seal(s, aead.Canonical, nil, s.wrapNonce(), key, nil)
 		return err
 	})
 	if err == nil && (len(row.EncryptedKey) == 0 || len(row.EncryptedKey) > MaxWrappedKey) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/asherah-sql/asherah-sql/internal/aead"
 	"github.com/asherah-sql/asherah-sql/protectedmem"
 )
 
@@ -95,16 +96,16 @@ func (f *SessionFactory) lock(secret protectedmem.Secret) *lockedKey {
 
 // seal appends src, sealed under the given nonce, to dst, which it must not
 // overlap.
-func (k *lockedKey) seal(s *scratch, l layout, dst, nonce, src, ad []byte) ([]byte, error) {
+func (k *lockedKey) seal(s *scratch, l aead.Layout, dst, nonce, src, ad []byte) ([]byte, error) {
 	return k.do(s, l, true, dst, nonce, src, ad)
 }
 
 // open appends what src holds to dst, which it must not overlap.
-func (k *lockedKey) open(s *scratch, l layout, dst, src, ad []byte) ([]byte, error) {
+func (k *lockedKey) open(s *scratch, l aead.Layout, dst, src, ad []byte) ([]byte, error) {
 	return k.do(s, l, false, dst, nil, src, ad)
 }
 
-func (k *lockedKey) do(s *scratch, l layout, seal bool, dst, nonce, src, ad []byte) ([]byte, error) {
+func (k *lockedKey) do(s *scratch, l aead.Layout, seal bool, dst, nonce, src, ad []byte) ([]byte, error) {
 	u := &s.use
 	u.layout, u.seal, u.dst, u.nonce, u.src, u.ad = l, seal, dst, nonce, src, ad
 	err := protectedmem.ErrClosed
@@ -131,7 +132,7 @@ func (k *lockedKey) expanded() *keyImage {
 		k.once.Store(true)
 		return nil
 	}
-	if k.never.Load() || movable() == nil || k.images.n.Load() >= k.images.limit.Load() {
+	if k.never.Load() || aead.Movable() == nil || k.images.n.Load() >= k.images.limit.Load() {
 		return nil
 	}
 	var secret protectedmem.Secret
@@ -165,17 +166,17 @@ var errMisplaced = errors.New("protected memory isn't aligned for an expanded ke
 
 // newImage expands a key into protected memory. movable must not be nil.
 func newImage(key []byte, secrets protectedmem.Factory) (protectedmem.Secret, error) {
-	k, err := expandKey(key)
+	k, err := aead.Expand(key)
 	if err != nil {
 		return nil, err
 	}
-	defer k.wipe()
-	s, err := secrets.New(memoryOf(k.gcm))
+	defer k.Wipe()
+	s, err := secrets.New(aead.MemoryOf(k.AEAD))
 	if err != nil {
 		return nil, err
 	}
 	err = s.WithBytes(func(b []byte) error {
-		if !aligned(b) {
+		if !aead.Aligned(b) {
 			return errMisplaced
 		}
 		return nil
@@ -189,7 +190,7 @@ func newImage(key []byte, secrets protectedmem.Factory) (protectedmem.Secret, er
 
 // lockedUse is one use of a lockedKey: arguments and result.
 type lockedUse struct {
-	layout         layout
+	layout         aead.Layout
 	seal           bool
 	dst            []byte // also the result
 	nonce, src, ad []byte
@@ -199,9 +200,9 @@ type lockedUse struct {
 // image runs the use on an expanded key.
 func (u *lockedUse) image(b []byte) (err error) {
 	if u.seal {
-		u.dst = sealWith(placed(b), u.layout, u.dst, u.nonce, u.src, u.ad)
+		u.dst = aead.SealWith(aead.Placed(b), u.layout, u.dst, u.nonce, u.src, u.ad)
 	} else {
-		u.dst, err = openWith(placed(b), u.layout, u.dst, u.src, u.ad)
+		u.dst, err = aead.OpenWith(aead.Placed(b), u.layout, u.dst, u.src, u.ad)
 	}
 	return err
 }
@@ -209,9 +210,9 @@ func (u *lockedUse) image(b []byte) (err error) {
 // raw runs the use on a key's 32 bytes.
 func (u *lockedUse) raw(key []byte) (err error) {
 	if u.seal {
-		u.dst, err = sealOnce(key, u.layout, u.dst, u.nonce, u.src, u.ad)
+		u.dst, err = aead.SealOnce(key, u.layout, u.dst, u.nonce, u.src, u.ad)
 	} else {
-		u.dst, err = openOnce(key, u.layout, u.dst, u.src, u.ad)
+		u.dst, err = aead.OpenOnce(key, u.layout, u.dst, u.src, u.ad)
 	}
 	return err
 }

@@ -28,14 +28,14 @@ func TestLockedKeysAreOrdinaryKeys(t *testing.T) {
 		s := getScratch()
 		for use := range 4 {
 			nonce := bytes.Repeat([]byte{byte(use)}, aead.NonceLen)
-			canonical, err := k.seal(s, layoutCanonical, []byte("before"), nonce, plain, nil)
+			canonical, err := k.seal(s, aead.Canonical, []byte("before"), nonce, plain, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got, err := aead.AppendOpen(nil, key, canonical[6:]); err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("use %d: got %q, %v", use, got, err)
 			}
-			bound, err := k.seal(s, layoutBound, nil, nonce, plain, ad)
+			bound, err := k.seal(s, aead.Bound, nil, nonce, plain, ad)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,16 +45,16 @@ func TestLockedKeysAreOrdinaryKeys(t *testing.T) {
 			if canonical, err = aead.AppendSeal(nil, key, plain); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := k.open(s, layoutCanonical, []byte("before"), canonical, nil); err != nil || string(got) != "before"+string(plain) {
+			if got, err := k.open(s, aead.Canonical, []byte("before"), canonical, nil); err != nil || string(got) != "before"+string(plain) {
 				t.Errorf("use %d: got %q, %v", use, got, err)
 			}
 			if bound, err = aead.AppendSealAD(nil, key, plain, ad); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := k.open(s, layoutBound, nil, bound, ad); err != nil || !bytes.Equal(got, plain) {
+			if got, err := k.open(s, aead.Bound, nil, bound, ad); err != nil || !bytes.Equal(got, plain) {
 				t.Errorf("use %d: got %q, %v", use, got, err)
 			}
-			for _, l := range []layout{layoutCanonical, layoutBound} {
+			for _, l := range []aead.Layout{aead.Canonical, aead.Bound} {
 				if got, err := k.open(s, l, []byte("before"), bound[:40], ad); !errors.Is(err, aead.ErrAuth) || string(got) != "before" {
 					t.Errorf("use %d: got %q, %v, want ErrAuth", use, got, err)
 				}
@@ -78,7 +78,7 @@ func TestLockedKeysAreOrdinaryKeys(t *testing.T) {
 
 // TestDataKeysAreWiped looks at the memory of data keys after their use.
 func TestDataKeysAreWiped(t *testing.T) {
-	if movable() == nil {
+	if aead.Movable() == nil {
 		t.Fatalf("the expanded keys of %s on %s can't be wiped", runtime.Version(), runtime.GOARCH)
 	}
 	w := newWorld(t)
@@ -91,10 +91,10 @@ func TestDataKeysAreWiped(t *testing.T) {
 	if _, err := sc.AppendOpen(ctx, nil, "tenant", record, text("c")); err != nil {
 		t.Fatal(err)
 	}
-	keys := []expandedKey{sc.sealing[0].cipher, sc.opening[0].cipher}
+	keys := []aead.Expanded{sc.sealing[0].cipher, sc.opening[0].cipher}
 	sc.Close()
 	for _, k := range keys {
-		for what, b := range map[string][]byte{"AES": memoryOf(k.block), "GCM": memoryOf(k.gcm)} {
+		for what, b := range map[string][]byte{"AES": aead.MemoryOf(k.Block), "GCM": aead.MemoryOf(k.AEAD)} {
 			if !bytes.Equal(b, make([]byte, len(b))) {
 				t.Errorf("%s: the key is still there", what)
 			}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/asherah-sql/asherah-sql/internal/aead"
 )
 
 // Scope is one statement's execution or one result set. Bound records of one
@@ -32,7 +34,7 @@ type sealingKey struct {
 	partition string
 	created   int64 // of the intermediate key
 	wrapped   [wrappedLen]byte
-	cipher    expandedKey
+	cipher    aead.Expanded
 	left      int64 // records that it may still seal
 }
 
@@ -42,7 +44,7 @@ type openingKey struct {
 	partition, suffix string
 	created           int64
 	wrapped           [wrappedLen]byte
-	cipher            expandedKey
+	cipher            aead.Expanded
 }
 
 // Scope returns a scope. It asks neither the metastore nor the KMS, and costs
@@ -54,10 +56,10 @@ func (f *SessionFactory) Scope() *Scope { return &Scope{keys: &f.own} }
 func (sc *Scope) Close() {
 	sc.closed = true
 	for _, d := range sc.sealing {
-		d.cipher.wipe()
+		d.cipher.Wipe()
 	}
 	for _, d := range sc.opening {
-		d.cipher.wipe()
+		d.cipher.Wipe()
 	}
 	sc.sealing, sc.opening = nil, nil
 }
@@ -116,7 +118,7 @@ func (sc *Scope) appendSeal(ctx context.Context, dst []byte, partition string, p
 	}
 	d.left--
 	return sc.keys.f.appendBound(s, dst, d.created, partition, d.wrapped[:], b, func() error {
-		s.buf = sealWith(d.cipher.gcm, layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+		s.buf = aead.SealWith(d.cipher.AEAD, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
 		return nil
 	})
 }
@@ -132,7 +134,7 @@ func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (
 			toFront(sc.sealing, i)
 			return d, draw(sc.keys.f.random, s.dataNonce())
 		}
-		d.cipher.wipe()
+		d.cipher.Wipe()
 		toFront(sc.sealing, i)
 		sc.sealing = sc.sealing[1:]
 		break
@@ -143,16 +145,16 @@ func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (
 	}
 	defer k.release()
 	s.ad = appendBoundAD1(s.ad[:0], k.f.names, partition, nil)
-	if err := k.wrap(s, layoutBound, s.ad); err != nil {
+	if err := k.wrap(s, aead.Bound, s.ad); err != nil {
 		return nil, err
 	}
-	c, err := expandKey(s.dataKey())
+	c, err := aead.Expand(s.dataKey())
 	if err != nil {
 		return nil, err
 	}
 	d := &sealingKey{partition: partition, created: k.meta.Created, wrapped: s.wrapped, cipher: c, left: wrapLimit}
 	if len(sc.sealing) == maxSealing {
-		sc.sealing[maxSealing-1].cipher.wipe()
+		sc.sealing[maxSealing-1].cipher.Wipe()
 		sc.sealing = sc.sealing[:maxSealing-1]
 	}
 	sc.sealing = append(sc.sealing, d)
@@ -219,7 +221,7 @@ func (sc *Scope) appendOpen(ctx context.Context, dst []byte, partition string, r
 	if err != nil {
 		return nil, err
 	}
-	dst, err = openWith(d.cipher.gcm, layoutBound, dst, r.sealed, f.dataAD(s, d.partition, b, &r))
+	dst, err = aead.OpenWith(d.cipher.AEAD, aead.Bound, dst, r.sealed, f.dataAD(s, d.partition, b, &r))
 	return opened(dst, err)
 }
 
@@ -243,13 +245,13 @@ func (sc *Scope) openingKey(ctx context.Context, s *scratch, r *boundRecord) (*o
 	if err := k.unwrapBound(s, partition, r); err != nil {
 		return nil, err
 	}
-	c, err := expandKey(s.dataKey())
+	c, err := aead.Expand(s.dataKey())
 	if err != nil {
 		return nil, err
 	}
 	d := &openingKey{partition: partition, suffix: string(r.suffix), created: r.created, wrapped: wrapped, cipher: c}
 	if len(sc.opening) == maxOpening {
-		sc.opening[maxOpening-1].cipher.wipe()
+		sc.opening[maxOpening-1].cipher.Wipe()
 		sc.opening = sc.opening[:maxOpening-1]
 	}
 	sc.opening = append(sc.opening, d)

@@ -24,15 +24,15 @@ func (k *key) appendSeal(s *scratch, dst []byte, partition string, payload []byt
 			return nil, err
 		}
 		return f.appendBound(s, dst, k.meta.Created, partition, d.wrapped[:], b, func() (err error) {
-			s.buf, err = d.locked.seal(s, layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+			s.buf, err = d.locked.seal(s, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
 			return err
 		})
 	}
-	if err := k.wrap(s, layoutBound, s.ad); err != nil {
+	if err := k.wrap(s, aead.Bound, s.ad); err != nil {
 		return nil, err
 	}
 	return f.appendBound(s, dst, k.meta.Created, partition, s.wrapped[:], b, func() (err error) {
-		s.buf, err = sealOnce(s.dataKey(), layoutBound, s.buf, s.dataNonce(), payload, s.ad)
+		s.buf, err = aead.SealOnce(s.dataKey(), aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
 		return err
 	})
 }
@@ -98,7 +98,7 @@ func (a *access) boundKey(ctx context.Context, l *line, partition string, r *bou
 // unwrapBound opens a record's data key into s.
 func (k *key) unwrapBound(s *scratch, partition string, r *boundRecord) error {
 	s.ad = appendBoundAD1(s.ad[:0], k.f.names, partition, nil)
-	_, err := opened(nil, k.unwrap(s, layoutBound, r.wrapped, s.ad))
+	_, err := opened(nil, k.unwrap(s, aead.Bound, r.wrapped, s.ad))
 	return err
 }
 

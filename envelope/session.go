@@ -126,10 +126,10 @@ func (s *Session) encrypt(ctx context.Context, payload []byte) (*DataRowRecord, 
 
 // encrypt seals a payload under a new data key, which it leaves in s.wrapped.
 func (k *key) encrypt(s *scratch, dst, payload []byte) ([]byte, error) {
-	if err := k.wrap(s, layoutCanonical, nil); err != nil {
+	if err := k.wrap(s, aead.Canonical, nil); err != nil {
 		return nil, err
 	}
-	return sealOnce(s.dataKey(), layoutCanonical, dst, s.dataNonce(), payload, nil)
+	return aead.SealOnce(s.dataKey(), aead.Canonical, dst, s.dataNonce(), payload, nil)
 }
 
 // AppendEncrypt is Encrypt that appends the record's canonical JSON to dst, and
@@ -227,8 +227,8 @@ func (a *access) openRecord(ctx context.Context, s *scratch, l *line, partition 
 		return nil, err
 	}
 	defer k.release()
-	if err = k.unwrap(s, layoutCanonical, p.wrapped, nil); err == nil {
-		dst, err = openOnce(s.dataKey(), layoutCanonical, dst, p.data, nil)
+	if err = k.unwrap(s, aead.Canonical, p.wrapped, nil); err == nil {
+		dst, err = aead.OpenOnce(s.dataKey(), aead.Canonical, dst, p.data, nil)
 	}
 	switch {
 	case errors.Is(err, aead.ErrShort):
@@ -318,6 +318,6 @@ func (s *Session) appendOpen(ctx context.Context, dst, record []byte, b *Binding
 	if err := k.unwrapBound(sc, s.partition, &r); err != nil {
 		return nil, err
 	}
-	dst, err = openOnce(sc.dataKey(), layoutBound, dst, r.sealed, s.keys.f.dataAD(sc, s.partition, b, &r))
+	dst, err = aead.OpenOnce(sc.dataKey(), aead.Bound, dst, r.sealed, s.keys.f.dataAD(sc, s.partition, b, &r))
 	return opened(dst, err)
 }
