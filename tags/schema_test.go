@@ -305,7 +305,10 @@ func TestDefaultSchema(t *testing.T) {
 	type DefaultThing struct {
 		Secret string `encrypt:"partition"`
 	}
-	before := Default().Version()
+	before, want := Default().Version(), uint64(2)
+	if len(Default().Table("default_things")) == 2 {
+		want = 0 // the default schema outlives one run of the test
+	}
 	MustRegister(DefaultThing{})
 	if err := Register(&DefaultThing{}); err != nil {
 		t.Error(err)
@@ -313,7 +316,7 @@ func TestDefaultSchema(t *testing.T) {
 	if err := RegisterTable("other.default_things", DefaultThing{}); err != nil {
 		t.Error(err)
 	}
-	if got := Default().Version() - before; got != 2 || len(Default().Table("default_things")) != 2 {
+	if got := Default().Version() - before; got != want || len(Default().Table("default_things")) != 2 {
 		t.Errorf("%d versions later: %v", got, Default().Tables())
 	}
 	defer func() {
