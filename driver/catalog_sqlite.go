@@ -80,6 +80,11 @@ func checkSQLite(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	case info.strict && !strings.EqualFold(c.typ, "TEXT") && !strings.EqualFold(c.typ, "ANY"):
 		return fmt.Errorf("%w: %v is of type %s in a STRICT table, which holds no envelope: %s", ErrSchemaMismatch, col, c.typ, rebuild)
 	}
+	if p := col.Partition; p != nil {
+		if pc := info.column(p.Name); pc != nil && !keepsSQLite(info, pc.typ, p.Kind) {
+			return fmt.Errorf("%w: %v: its partition column %s is declared %s, under which SQLite changes some values that are stored (007 becomes 7), and what is sealed for them could not be read again: declare it TEXT for text, INTEGER for whole numbers", ErrSchemaMismatch, col, p.Name, pc.typ)
+		}
+	}
 	for _, u := range info.uniques {
 		for _, name := range u.columns {
 			if !strings.EqualFold(name, col.Name) {
@@ -94,6 +99,50 @@ func checkSQLite(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	return nil
 }
 
+// affinitySQLite is SQLite's rule (datatype3.html, section 3.1).
+func affinitySQLite(typ string) string {
+	typ = strings.ToUpper(typ)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(typ, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("INT"):
+		return "INTEGER"
+	case has("CHAR", "CLOB", "TEXT"):
+		return "TEXT"
+	case typ == "" || has("BLOB"):
+		return "BLOB"
+	case has("REAL", "FLOA", "DOUB"):
+		return "REAL"
+	}
+	return "NUMERIC"
+}
+
+// keepsSQLite tells whether a column of a declared type gives back partitions of a kind as they were stored:
+// drivers also turn columns that are declared as times into times.
+func keepsSQLite(info *tableInfo, typ string, kind tags.Kind) bool {
+	affinity := affinitySQLite(typ)
+	if info.strict && strings.EqualFold(typ, "ANY") {
+		affinity = "BLOB"
+	}
+	switch strings.ToUpper(typ) {
+	case "DATE", "DATETIME", "TIME", "TIMESTAMP":
+		return false
+	}
+	switch kind {
+	case tags.KindInt, tags.KindUint:
+		return affinity != "REAL"
+	case tags.KindUUID: // its hyphens keep it from being taken for a number
+		return affinity == "TEXT" || affinity == "BLOB" || affinity == "NUMERIC"
+	}
+	return affinity == "TEXT" || affinity == "BLOB"
+}
+
 // exactSQLite: a value found equal has the same canonical text when nothing folds or converts it. A TEXT or
 // untyped column under the BINARY collation keeps strings as they were given; an INTEGER column numbers.
 func exactSQLite(info *tableInfo, col *tags.Column) bool {
@@ -101,11 +150,10 @@ func exactSQLite(info *tableInfo, col *tags.Column) bool {
 	if c == nil || info.collated {
 		return false
 	}
-	typ := strings.ToUpper(c.typ)
-	switch {
-	case strings.Contains(typ, "INT"):
+	switch affinitySQLite(c.typ) {
+	case "INTEGER":
 		return col.Kind == tags.KindInt || col.Kind == tags.KindUint
-	case strings.Contains(typ, "CHAR"), strings.Contains(typ, "CLOB"), strings.Contains(typ, "TEXT"):
+	case "TEXT":
 		return col.Kind == tags.KindString || col.Kind == tags.KindUUID
 	}
 	return false

@@ -247,6 +247,7 @@ func TestTheCatalogueIsChecked(t *testing.T) {
 		"UNIQUE":               {`CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id TEXT, email TEXT UNIQUE, ssn TEXT, age TEXT)`, "users.email is UNIQUE"},
 		"unique index":         {usersDDL + `; CREATE UNIQUE INDEX ue ON users (tenant_id, email)`, "DROP INDEX ue"},
 		"STRICT of other type": {`CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id TEXT, email TEXT, ssn TEXT, age INTEGER) STRICT`, "users.age is of type INTEGER in a STRICT table"},
+		"numeric tenant":       {`CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id STRING, email TEXT, ssn TEXT, age TEXT)`, "its partition column tenant_id is declared STRING"},
 		"view":                 {`CREATE TABLE t (id, tenant_id, email, ssn, age); CREATE VIEW users AS SELECT * FROM t`, "users is a view"},
 	} {
 		t.Run(name, func(t *testing.T) {
