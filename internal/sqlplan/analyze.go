@@ -95,6 +95,7 @@ type analysis struct {
 	stmts  []*stmt
 	named  []bool // by statement: it names a registered table
 	unsure []*relation
+	groups int // joins in parentheses met
 	bodies int // common table expressions analysed for one reference
 
 	cur     *Statement // the statement being analysed
@@ -211,8 +212,8 @@ func (a *analysis) invalidUTF8() int {
 }
 
 // split parses the statements of the text. One that isn't understood refuses the text if it names a
-// registered table. Otherwise it ends at the next semicolon, which holds for all but triggers: their bodies
-// have semicolons, so one that isn't understood is always refused.
+// registered table. Otherwise it ends at the next semicolon, which holds for all but triggers and virtual
+// tables: they have semicolons inside, so one that isn't understood is always refused.
 func (a *analysis) split() {
 	for {
 		for a.accept(tSemi) {
@@ -227,7 +228,7 @@ func (a *analysis) split() {
 			named := false
 			for a.toks[end].kind != tSemi && a.toks[end].kind != tEOF {
 				t := &a.toks[end]
-				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger
+				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
 				end++
 			}
 			if named {

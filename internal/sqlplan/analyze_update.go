@@ -201,6 +201,11 @@ func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
 // when all values are NULL.
 func (a *analysis) spliceLookups(w *writer, u *updateStmt, stmt int) {
 	at := int(a.toks[u.bodyEnd-1].end)
+	gap := ""
+	if at < len(a.text) && wordPart(a.text[at]) {
+		gap = " " // the next word follows the last token at once
+	}
+	quote := a.f.dialect.QuoteIdent
 	first := true
 	for i, l := range a.lookups {
 		if l.stmt != stmt {
@@ -209,16 +214,15 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, stmt int) {
 		if first {
 			first = false
 			if u.where == nil {
-				a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: " WHERE 1 = 1"})
+				a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: " WHERE 1 = 1" + gap})
 			} else {
 				open := int(a.toks[u.where.tok].off)
 				a.plan.Edits = append(a.plan.Edits,
 					Edit{Offset: open, End: open, Text: "("}, Edit{Offset: at, End: at, Text: ")"})
 			}
 		}
-		quote := a.f.dialect.QuoteIdent
 		text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
-			a.lookupText(i) + " COLLATE BINARY"
+			a.lookupText(i) + " COLLATE BINARY" + gap
 		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1})
 	}
 }

@@ -8,6 +8,9 @@ var (
 	TestSchema   = testSchema
 	TestAnalyzer = testAnalyzer
 	ApplyEdits   = apply
+
+	GoldenQueries = goldenQueries
+	CorpusFiles   = corpusFiles
 )
 
 // AnalyzeOpenly is Analyze without the last resort that turns a mistake of the analysis into a refusal.

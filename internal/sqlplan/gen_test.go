@@ -214,7 +214,13 @@ func (g *gen) pred() string {
 		return "1"
 	}
 	c := g.column(true)
-	switch g.IntN(12) {
+	switch g.IntN(15) {
+	case 10:
+		return "(" + c + ", " + g.column(true) + ") " + one(g, "=", "<>", "<") + " (" + g.value("MK1") + ", " + g.value(1) + ")"
+	case 11:
+		return "CASE " + c + " WHEN " + g.value("MK1") + " THEN 1 WHEN " + g.column(true) + " THEN 0 END"
+	case 12:
+		return c + " IN (" + g.sel(1) + ") AND " + g.column(false) + " IS NOT NULL"
 	case 0:
 		return g.column(false) + g.sp() + one(g, "IS NULL", "IS NOT NULL", "NOTNULL", "ISNULL", "NOT NULL")
 	case 1:
@@ -327,8 +333,12 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 		text += one(g, " AS ", " ") + g.nm(a)
 		r.name = a
 	}
-	if g.p(0.03) {
+	switch {
+	case g.p(0.03):
 		text = "(" + text + ")"
+	case g.p(0.03):
+		s := g.table()
+		text = "(" + text + " JOIN " + s.name + " AS y ON " + g.name(r.name) + ".id = y.id)"
 	}
 	return r, text
 }
@@ -417,7 +427,10 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 				text = "(" + text + ")"
 			}
 		case g.p(0.15):
-			text = one(g, "count(*)", "count("+g.column(false)+")", "max("+g.column(true)+")")
+			text = one(g, "count(*)", "count("+g.column(false)+")", "max("+g.column(true)+")",
+				"row_number() OVER (PARTITION BY "+g.column(true)+" ORDER BY "+g.column(true)+")",
+				"count("+g.column(false)+") FILTER (WHERE "+g.pred()+") OVER ()",
+				"min("+g.column(true)+") OVER (ORDER BY "+g.column(true)+" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)")
 		default:
 			text = g.scalarExpr()
 		}
@@ -467,6 +480,18 @@ func (g *gen) with() string {
 			b.WriteString(", ")
 		}
 		name := one(g, "w", "c1", "users", "logs", "mails", "x")
+		if g.p(0.12) {
+			t := g.table()
+			a, c := one(g, t.cols...), one(g, t.cols...)
+			op := "UNION ALL"
+			if g.trick() {
+				op = "UNION"
+			}
+			b.WriteString(name + "(n, a, c) AS (SELECT 1, " + a + ", " + c + " FROM " + t.name + " " + op + " SELECT n + 1, " +
+				one(g, "a, c", "a, c", "c, a", "a, 'MK1'") + " FROM " + name + " WHERE n < 3)")
+			g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], genRel{name, []string{"n", "a", "c"}})
+			continue
+		}
 		text, cols := g.selCols(1 + g.IntN(3))
 		b.WriteString(g.nm(name))
 		if g.p(0.2) && len(cols) > 0 {
@@ -678,6 +703,9 @@ func (g *gen) upsert(t, alias genRel) string {
 	if g.p(0.2) {
 		b += " WHERE " + g.pred()
 	}
+	if g.p(0.1) {
+		b += " ON CONFLICT DO NOTHING"
+	}
 	return b
 }
 
@@ -695,6 +723,11 @@ func (g *gen) update() string {
 		r, item := g.item(nil)
 		fromText = " FROM " + item
 		rels = append(rels, r)
+		if g.p(0.3) {
+			r, item := g.item(nil)
+			fromText += one(g, ", ", " JOIN ", " LEFT JOIN ") + item
+			rels = append(rels, r)
+		}
 	}
 	g.rels = append(g.rels, rels)
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()

@@ -352,6 +352,10 @@ func (a *analysis) star(rc *resultCol, sc *scope, res *result) {
 func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 	qualified := rc.table >= 0
 	res.star = res.star || r.table != nil
+	if r.natural && !qualified {
+		res.openOf = append(res.openOf, r.base) // of a derived table nobody can be asked
+		return
+	}
 	if !r.isBase {
 		res.star = res.star || r.star
 		for _, c := range r.cols {
@@ -362,13 +366,10 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 			if !qualified && c.sure && sc.merged(c.name) {
 				c.lin = c.lin.plainOnly()
 			}
+			c.sure = c.sure && a.keepsName(sc, r, c.name)
 			res.cols = append(res.cols, c)
 		}
 		res.openOf = append(res.openOf, r.openOf...)
-		return
-	}
-	if r.natural && !qualified {
-		res.openOf = append(res.openOf, r.base)
 		return
 	}
 	var names []string
@@ -394,7 +395,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 		if !qualified && r.merges(n) {
 			continue
 		}
-		c := outCol{name: n, sure: true, star: true}
+		c := outCol{name: n, sure: a.keepsName(sc, r, n), star: true}
 		if r.table != nil {
 			if col := r.table.Column(n); col != nil {
 				c.lin = lineage{col: col, inst: r.inst}
@@ -405,6 +406,43 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 		}
 		res.cols = append(res.cols, c)
 	}
+}
+
+// keepsName reports whether a star gives a column of r its own name: the tables of a join in parentheses are
+// one table for the database, which renames a repeated column.
+func (a *analysis) keepsName(sc *scope, r *relation, name string) bool {
+	if r.group == 0 {
+		return true
+	}
+	for _, o := range sc.rels {
+		if o == r {
+			break
+		}
+		if o.group != r.group {
+			continue
+		}
+		if o.unnamed || o.openOf != nil {
+			return false
+		}
+		var names []string
+		if o.isBase {
+			if a.cat != nil {
+				names, _ = a.cat.Columns(o.base)
+			}
+			if names == nil {
+				return false
+			}
+		}
+		for i := range o.cols {
+			names = append(names, o.cols[i].name)
+		}
+		for _, n := range names {
+			if equalFold(n, name) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // plainOnly drops the lineage of a column that isn't encrypted: a column that an outer join merged may hold
@@ -445,6 +483,10 @@ func (a *analysis) from(sc *scope, list []*source, outer *scope) {
 						a.refuse(RuleTableUse, s.tok, nil)
 					}
 				}
+			}
+			a.groups++
+			for _, r := range in.rels {
+				r.group = a.groups
 			}
 			sc.rels = append(sc.rels, in.rels...)
 		default:
@@ -593,6 +635,19 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 	for _, r := range rhs {
 		r.outer = r.outer || s.join&joinOuter != 0
 	}
+	if s.nested != nil && (s.using != nil || s.join&joinNatural != 0) {
+		// Which of the tables in the parentheses a merged column comes from depends on how the database
+		// renames their columns.
+		for _, r := range rhs {
+			r.natural = true
+		}
+		for _, r := range sc.rels {
+			if r.hasEncrypted() {
+				a.refuse(RuleTableUse, s.tok, nil)
+			}
+		}
+		return
+	}
 	for _, u := range s.using {
 		n := a.ident(u)
 		for _, r := range sc.rels {
@@ -618,9 +673,6 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 	if !enc {
 		for _, r := range rhs {
 			r.natural = true
-			if !r.isBase {
-				r.openOf = append(r.openOf, TableName{}) // nobody can be asked
-			}
 		}
 		return
 	}

@@ -137,7 +137,8 @@ func (p *parser) createIndex(d *ddlStmt) {
 	}
 }
 
-// createVirtual parses a virtual table; the module's arguments are any tokens in balanced parentheses.
+// createVirtual parses a virtual table; the module's arguments are any tokens in balanced parentheses, even
+// semicolons.
 func (p *parser) createVirtual(d *ddlStmt) {
 	d.op = ddlCreateVirtual
 	p.ifNotExists()
@@ -153,7 +154,7 @@ func (p *parser) createVirtual(d *ddlStmt) {
 			open++
 		case tRParen:
 			open--
-		case tSemi, tIllegal:
+		case tIllegal:
 			p.fail()
 		}
 	}

@@ -2,7 +2,6 @@ package sqlplan
 
 import (
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 
@@ -301,13 +300,4 @@ func near(query string, offset int) string {
 		rest = rest[:40]
 	}
 	return fmt.Sprintf("%d, %q", offset, rest)
-}
-
-func sortedKeys(m map[string]int) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

@@ -44,6 +44,7 @@ type relation struct {
 	outer         bool     // joined by RIGHT or FULL JOIN
 	merged        []string // columns that USING or NATURAL merged with those to the left
 	natural       bool     // merged with columns that aren't known
+	group         int      // of a join in parentheses
 	remapped      []instancePair
 }
 

@@ -25,11 +25,19 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 		if t.kind == tSemi {
 			continue
 		}
-		n := 0
+		n, open := 0, 0
 		trigger := false
 		var last token
 		for ; t.kind != tEOF && t.kind != tIllegal; t = l.next() {
-			if t.kind == tSemi && !trigger {
+			// A semicolon in parentheses ends no statement: it belongs to the arguments of a virtual table, or
+			// it is an error, and nothing after it is run.
+			switch t.kind {
+			case tLParen:
+				open++
+			case tRParen:
+				open--
+			}
+			if t.kind == tSemi && !trigger && open <= 0 {
 				break
 			}
 			if trigger && t.kw == kwEnd && last.kind == tSemi {
