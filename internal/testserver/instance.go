@@ -1,0 +1,247 @@
+package testserver
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	serverLog = "server.log" // what the server writes to its standard output and error
+
+	// startTimeout is how long a server may take to answer, on a machine with other things to do.
+	startTimeout = time.Minute
+	// stopTimeout is how long a server may take to end in good order.
+	stopTimeout = 30 * time.Second
+)
+
+// instance is a server that this process started from programs of this machine, with a directory of its
+// own:
+//
+//	owner.lock   locked for as long as this process lives; see stale.go
+//	data/        the server's data directory
+//	run/         its Unix socket and the file with its process id
+//	server.log   and what else kind.logs names
+type instance struct {
+	k        *kind
+	programs map[string]string
+	settings []string
+	dir      string
+	data     string
+	at       address
+	user     *account // whom the server runs as; nil = as this process
+	owner    *os.File // the open owner.lock
+	watch    *watcher
+	server   *process // nil while it is stopped
+}
+
+var _ backend = (*instance)(nil)
+
+// newInstance makes a directory, fills it and starts the server.
+func newInstance(k *kind, programs map[string]string, settings []string) (_ *instance, err error) {
+	in := &instance{k: k, programs: programs, settings: settings}
+	in.at.user, in.at.password = "asherah", rand.Text()
+	if os.Geteuid() == 0 {
+		if in.user, err = accountOf(k.users); err != nil {
+			return nil, err
+		}
+	}
+	if in.dir, in.owner, err = newDir(k.name, in.user); err != nil {
+		return nil, err
+	}
+	in.data, in.at.socket = filepath.Join(in.dir, "data"), filepath.Join(in.dir, "run")
+	if in.watch, err = newWatcher(in.user, watchInstance, k.end, in.dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(in.dir), in.owner.Close())
+	}
+	if err := in.setUpAndStart(); err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	return in, nil
+}
+
+func (in *instance) setUpAndStart() error {
+	for _, dir := range []string{in.data, in.at.socket} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+		if err := in.user.own(dir); err != nil {
+			return err
+		}
+	}
+	if err := in.k.setUp(in); err != nil {
+		return fmt.Errorf("set up the data directory: %w", err)
+	}
+	// Another program may take the port between its being found free and the server's taking it.
+	var err error
+	for range 3 {
+		if in.at.port, err = freePort(); err != nil {
+			return err
+		}
+		if err = in.start(); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// runProgram runs one of the kind's programs to its end.
+func (in *instance) runProgram(name string, args ...string) error {
+	cmd := in.command(append([]string{in.programs[name]}, args...))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, tail(string(out)))
+	}
+	return nil
+}
+
+// command prepares a program to run as the server's user, away from the terminal's signals and with none
+// of this process's environment: PGDATA, MYSQL_HOME and the like would change what it does.
+func (in *instance) command(args []string) *exec.Cmd {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = in.dir
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH"), "LC_ALL=C", "HOME=" + in.dir}
+	detach(cmd, in.user)
+	return cmd
+}
+
+// write makes a file that the server can read.
+func (in *instance) write(path, text string) error {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return in.user.own(path)
+}
+
+func (in *instance) pidFile() string { return filepath.Join(in.at.socket, "server.pid") }
+
+// start starts the server at in.at.port and waits until it answers.
+func (in *instance) start() error {
+	log, err := os.OpenFile(filepath.Join(in.dir, serverLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := in.user.own(log.Name()); err != nil {
+		return err
+	}
+	cmd := in.command(slices.Concat(in.k.command(in), in.settings))
+	cmd.Stdout, cmd.Stderr = log, log
+	if in.server, err = startProcess(cmd); err != nil {
+		return err
+	}
+	if err := in.watch.follow(in.server.pid); err != nil {
+		return errors.Join(err, in.stopWith(in.k.end))
+	}
+	if err := in.ready(); err != nil {
+		return errors.Join(err, in.stopWith(in.k.end))
+	}
+	return nil
+}
+
+// ready waits until the server answers. The password tells it from another one that has got the port.
+func (in *instance) ready() error {
+	var err error
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if status, ended := in.server.ended(); ended {
+			return fmt.Errorf("%s ended while starting (%s):\n%s", in.k.title, status, in.lastLines())
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		_, err = in.k.run(ctx, in.k.dsn(in.tcp(), ""), in.k.version)
+		cancel()
+		if err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s doesn't answer after %v: %w\n%s", in.k.title, startTimeout, err, in.lastLines())
+}
+
+func (in *instance) lastLines() string {
+	text, err := os.ReadFile(filepath.Join(in.dir, serverLog))
+	if err != nil {
+		return err.Error()
+	}
+	return tail(string(text))
+}
+
+// tcp is the address without its Unix socket.
+func (in *instance) tcp() address {
+	at := in.at
+	at.socket = ""
+	return at
+}
+
+func (in *instance) describe() string { return "a private instance of " + in.programs[in.k.server] }
+
+func (in *instance) dsn(database string) (string, error) {
+	return in.k.dsn(in.tcp(), database), nil
+}
+
+func (in *instance) socketDSN(database string) (string, error) {
+	return in.k.dsn(in.at, database), nil
+}
+
+func (in *instance) log() ([]string, error) {
+	var texts []string
+	for _, name := range in.k.logs {
+		text, err := os.ReadFile(filepath.Join(in.dir, name))
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, string(text))
+	}
+	return texts, nil
+}
+
+func (in *instance) dataDir() (string, error) { return in.data, nil }
+
+func (in *instance) running() bool {
+	if in.server == nil {
+		return false
+	}
+	_, ended := in.server.ended()
+	return !ended
+}
+
+func (in *instance) stop() error { return in.stopWith(in.k.halt) }
+
+func (in *instance) crash() error { return in.stopWith(in.k.end) }
+
+// stopWith ends the server with a signal, and waits for it.
+func (in *instance) stopWith(signal syscall.Signal) error {
+	if in.server == nil {
+		return nil
+	}
+	err := in.server.end(signal, stopTimeout)
+	in.server = nil
+	return errors.Join(err, in.watch.follow(0))
+}
+
+// close ends the server, whose data nobody wants any more, and removes the directory: the watcher does,
+// as it would if this process were killed, so that it isn't a way that only a crash takes.
+func (in *instance) close() error {
+	return errors.Join(in.crash(), in.watch.close(), in.owner.Close())
+}
+
+// freePort finds a port of 127.0.0.1 that nobody listens at.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// tail returns the last lines of a log.
+func tail(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
