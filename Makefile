@@ -25,10 +25,12 @@ setup: ## fetch what builds and tests need
 	@$(call each,$(GO) mod download)
 
 test: setup ## every test of every module, with all the set-up that they need
-	@$(call each,$(GO) test $(TESTFLAGS) ./...)
+	@report=$$(mktemp); export ASHERAH_TEST_REPORT=$$report; \
+	($(call each,$(GO) test $(TESTFLAGS) ./...)); status=$$?; \
+	cat $$report; rm -f $$report; exit $$status
 
-race: ## every test under the race detector (needs a C compiler), long ones shortened
-	@$(call each,CGO_ENABLED=1 $(GO) test -race -short $(TESTFLAGS) ./...)
+race: ## every test under the race detector (needs a C compiler)
+	@$(call each,CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
@@ -39,7 +41,7 @@ lint: ## gofmt, go vet, staticcheck
 	@$(call each,$(STATICCHECK) ./...)
 
 bench: ## every benchmark
-	@$(call each,$(GO) test -run '^$$$$' -bench . $(BENCHFLAGS) ./...)
+	@$(call each,$(GO) test -run '^$$' -bench . $(BENCHFLAGS) ./...)
 
 quickstart: ## the two-minute demonstration
 	@$(GO) run ./examples/quickstart

@@ -240,11 +240,22 @@ func crashFail(err error) {
 	os.Exit(1)
 }
 
-// crashFile is a database that children are killed over, one after the other, and what they reported.
+// crashFile is a database that children are killed over, and what they reported.
 type crashFile struct {
-	dsn   string
+	dsn string
+
+	mu    sync.Mutex // guards the fields below
 	acked map[int64]bool
 	next  int64 // the next child's first id
+}
+
+// take reserves the ids of one child.
+func (f *crashFile) take() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first := f.next
+	f.next += crashIDs
+	return first
 }
 
 func newCrashFile(t *testing.T, mode string) *crashFile {
@@ -268,20 +279,21 @@ func newCrashFile(t *testing.T, mode string) *crashFile {
 }
 
 // kill runs a child and kills it the given time after its first report, or after its start when atStart
-// is set.
+// is set. Several may run at once.
 func (f *crashFile) kill(t *testing.T, delay time.Duration, atStart bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashDSNVar+"="+f.dsn, crashBaseVar+"="+strconv.FormatInt(f.next, 10))
-	f.next += crashIDs
+	cmd.Env = append(os.Environ(), crashDSNVar+"="+f.dsn, crashBaseVar+"="+strconv.FormatInt(f.take(), 10))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	lines := bufio.NewReader(out)
 	hung := time.AfterFunc(30*time.Second, func() { cmd.Process.Kill() })
@@ -326,7 +338,9 @@ func (f *crashFile) ack(t *testing.T, lines *bufio.Reader, count *int, max int) 
 				t.Errorf("child: %s", line)
 				return
 			}
+			f.mu.Lock()
 			f.acked[id] = true
+			f.mu.Unlock()
 		}
 	}
 }
@@ -372,14 +386,14 @@ func (f *crashFile) check(t *testing.T) int {
 		}
 	}
 	// The keys that the file holds are usable for writing too, and new ones can be made.
-	mine := []int64{f.next, f.next + 2}
+	first := f.take()
+	mine := []int64{first, first + 2}
 	for id := range seen {
 		other := id ^ 1
 		if !seen[other] && len(mine) == 2 {
 			mine = append(mine, other)
 		}
 	}
-	f.next += crashIDs
 	for _, id := range mine {
 		if err := insertCrashRow(t.Context(), db, id); err != nil {
 			t.Fatalf("insert after the kill: %v", err)
@@ -424,5 +438,30 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 	if rows < 50 {
 		t.Errorf("only %d rows in the last file: the children hardly got to work", rows)
+	}
+}
+
+// TestProcessesKilledTogether lets several processes work on one new file: they race for the key table,
+// the system key and the partition that all of them share, and are killed in the middle of it.
+func TestProcessesKilledTogether(t *testing.T) {
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for _, mode := range []string{"DELETE", "WAL"} {
+		t.Run(mode, func(t *testing.T) {
+			for range rounds / 2 {
+				f := newCrashFile(t, mode)
+				var wg sync.WaitGroup
+				for range 3 {
+					delay := rand.N(500 * time.Millisecond)
+					wg.Go(func() { f.kill(t, delay, false) })
+				}
+				wg.Wait()
+				if f.check(t); t.Failed() {
+					return
+				}
+			}
+		})
 	}
 }
