@@ -47,7 +47,6 @@ type world struct {
 	cat    *dbCatalog
 	sealed []any // by number: what a sealed value was
 	rnd    *rand.Rand
-	tables map[string]*tags.Table
 }
 
 const worldDDL = `
