@@ -21,6 +21,7 @@ type catalog struct {
 	allOK   atomic.Uint64 // schema version + 1 whose tables were all checked, at the present catalogue version
 
 	mu     sync.Mutex // guards the fields below; never held over a query
+	seen   string     // the database's own version of its tables, when it was last asked for
 	tables map[sqlplan.TableName]*tableInfo
 	ok     map[*tags.Table]bool // checked against the tags
 }
@@ -45,6 +46,7 @@ type columnInfo struct {
 type uniqueInfo struct {
 	name    string // "" for one that the table's definition makes
 	columns []string
+	folds   []bool // by column: compared otherwise than byte for byte
 }
 
 func newCatalog(d dialect.Dialect) (*catalog, error) {
@@ -67,6 +69,18 @@ func (c *catalog) forget() {
 	clear(c.ok)
 	c.allOK.Store(0)
 	c.version.Add(1)
+}
+
+// changed notes the database's version of its tables and forgets them when it is another one than before.
+func (c *catalog) changed(version string) bool {
+	c.mu.Lock()
+	same := c.seen == version
+	c.seen = version
+	c.mu.Unlock()
+	if !same {
+		c.forget()
+	}
+	return !same
 }
 
 // info returns the table, asking the database on conn when it isn't known; nil when there is none.
@@ -169,9 +183,23 @@ func (t *tableInfo) column(name string) *columnInfo {
 	return nil
 }
 
+// foldsIn tells whether some unique index holds a column under a collation that takes different values for
+// equal: then a row in conflict needn't have the same value there.
+func (t *tableInfo) foldsIn(name string) bool {
+	for _, u := range t.uniques {
+		for i, c := range u.columns {
+			if u.folds[i] && strings.EqualFold(c, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // catalogView is the catalogue as one analysis sees it: what it needs is fetched between two attempts.
 type catalogView struct {
-	known map[sqlplan.TableName][]string
+	known  map[sqlplan.TableName][]string
+	absent string // a table that was asked for and doesn't exist
 }
 
 // Columns returns the columns that `*` yields.
@@ -191,7 +219,9 @@ func (v *catalogView) fetch(ctx context.Context, c *catalog, conn rawConn, names
 			return err
 		}
 		var cols []string
-		if info != nil {
+		if info == nil {
+			v.absent = n.String()
+		} else {
 			for _, col := range info.columns {
 				if !col.hidden {
 					cols = append(cols, col.name)

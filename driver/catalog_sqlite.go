@@ -57,12 +57,13 @@ func readSQLite(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tab
 		if str(ix[1]) == "c" {
 			u.name = str(ix[0])
 		}
-		cols, err := conn.Query(ctx, `SELECT name FROM pragma_index_info(?`+schema+`)`, append([]any{ix[0]}, args[1:]...)...)
+		cols, err := conn.Query(ctx, `SELECT name, coll FROM pragma_index_xinfo(?`+schema+`) WHERE key = 1`, append([]any{ix[0]}, args[1:]...)...)
 		if err != nil {
 			return nil, err
 		}
 		for _, c := range cols {
 			u.columns = append(u.columns, str(c[0])) // "" for an expression
+			u.folds = append(u.folds, !strings.EqualFold(str(c[1]), "BINARY"))
 		}
 		info.uniques = append(info.uniques, u)
 	}
@@ -71,7 +72,7 @@ func readSQLite(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tab
 
 func checkSQLite(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	c := info.column(col.Name)
-	rebuild := fmt.Sprintf("rebuild the table with the column as `%s TEXT` (CREATE TABLE new …; INSERT INTO new SELECT …; DROP TABLE %v; ALTER TABLE new RENAME TO %s)", col.Name, t, t.Name)
+	rebuild := fmt.Sprintf("rebuild the table, on a plain connection (driver.SplitDSN), with the column as `%s TEXT`: CREATE TABLE new …; INSERT INTO new SELECT …; DROP TABLE %v; ALTER TABLE new RENAME TO %s", col.Name, t, t.Name)
 	switch {
 	case c.generated:
 		return fmt.Errorf("%w: %v is a generated column, which the database computes in the clear: %s", ErrSchemaMismatch, col, rebuild)

@@ -289,6 +289,9 @@ func (c *conn) prepareKeys(ctx context.Context, st *keyState) error {
 		if store, err = c.ownStore(place); err != nil {
 			return err
 		}
+		if err := c.noDirtyReads(ctx); err != nil {
+			return err
+		}
 		c.overlay = st.factory.Overlay(store)
 	}
 	if r, ok := store.(*rowStore); ok {
@@ -300,6 +303,18 @@ func (c *conn) prepareKeys(ctx context.Context, st *keyState) error {
 	// Behind a new connection there may be a restored backup, or another server: keys in use are looked up
 	// again before they encrypt.
 	return st.factory.Confirm(ctx)
+}
+
+// noDirtyReads refuses read_uncommitted, under which a key could be read that is rolled back afterwards.
+func (c *conn) noDirtyReads(ctx context.Context) error {
+	if c.core.dialect != dialect.SQLite {
+		return nil
+	}
+	rows, err := c.raw().Query(ctx, "PRAGMA read_uncommitted")
+	if err == nil && len(rows) == 1 && integer(rows[0][0]) != 0 {
+		err = errors.New("PRAGMA read_uncommitted is on: keys of transactions that are rolled back could be used: turn it off")
+	}
+	return err
 }
 
 // ownStore is where a connection of a one-writer database keeps keys: in its file, or in the process when

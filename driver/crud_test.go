@@ -258,3 +258,38 @@ func TestAChangedTableIsReadAnew(t *testing.T) {
 	}
 	db.sealed(t)
 }
+
+func TestAnUpsertOverAFoldingIndexIsRefused(t *testing.T) {
+	for _, ddl := range []string{
+		`CREATE TABLE users (id INTEGER, tenant_id TEXT COLLATE NOCASE, name TEXT, email TEXT, ssn TEXT, age TEXT, UNIQUE (tenant_id, id))`,
+		`CREATE TABLE users (id INTEGER, tenant_id TEXT, name TEXT, email TEXT, ssn TEXT, age TEXT); CREATE UNIQUE INDEX ux ON users (tenant_id COLLATE NOCASE, id)`,
+	} {
+		db := open(t)
+		if _, err := db.plain.Exec(`DROP TABLE users; ` + ddl); err != nil {
+			t.Fatal(err)
+		}
+		ctx := context.Background()
+		db.mustExec(t, ctx, insert, 1, "acme", secret)
+		_, err := db.Exec(`INSERT INTO users (id, tenant_id, email) VALUES (?, ?, ?) ON CONFLICT (tenant_id, id) DO UPDATE SET email = excluded.email`, 1, "ACME", "new")
+		if !errors.Is(err, asherah.ErrRefused) || !strings.Contains(err.Error(), "COLLATE BINARY") {
+			t.Errorf("%s: %v", ddl, err)
+		}
+		if got := dump(t, ctx, db, `SELECT tenant_id, email FROM users`); got != "acme|s3cr3t\n" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestAMissingTableIsNamed(t *testing.T) {
+	db := open(t)
+	if _, err := db.plain.Exec(`DROP TABLE users`); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{`SELECT * FROM users`, `INSERT INTO users VALUES (1, 'a', 'b', 's3cr3t', NULL, NULL)`} {
+		_, err := db.Query(q)
+		if err == nil || !strings.Contains(err.Error(), "no such table: users") {
+			t.Errorf("%s: %v", q, err)
+		}
+		noSecret(t, err)
+	}
+}

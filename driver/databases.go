@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -16,6 +17,8 @@ type database struct {
 	oneWriter bool
 	// place names the file behind a connection, "" for a database in memory. Only asked with oneWriter.
 	place func(ctx context.Context, conn rawConn) (string, error)
+	// version changes whenever the tables that a connection sees do.
+	version func(ctx context.Context, conn rawConn) (string, error)
 	// read returns a table of the database; nil when there is none.
 	read func(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tableInfo, error)
 	// check says why an envelope isn't safe in a column, with the DDL that mends it.
@@ -28,7 +31,7 @@ type database struct {
 
 var databases = map[dialect.Dialect]*database{
 	dialect.SQLite: {
-		oneWriter: true, place: placeSQLite,
+		oneWriter: true, place: placeSQLite, version: versionSQLite,
 		read: readSQLite, check: checkSQLite, exact: exactSQLite,
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},
@@ -48,6 +51,21 @@ func placeSQLite(ctx context.Context, conn rawConn) (string, error) {
 	return "", nil
 }
 
+// versionSQLite joins the schema versions of the file and of the connection's temporary tables.
+func versionSQLite(ctx context.Context, conn rawConn) (string, error) {
+	var v []string
+	for _, q := range []string{"PRAGMA main.schema_version", "PRAGMA temp.schema_version"} {
+		rows, err := conn.Query(ctx, q)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range rows {
+			v = append(v, strconv.FormatInt(integer(r[0]), 10))
+		}
+	}
+	return strings.Join(v, "/"), nil
+}
+
 // busy, readOnly and inTransaction know SQLite's errors by their text, which is the library's own and the
 // same through every driver.
 func busy(err error) bool {
@@ -59,5 +77,5 @@ func readOnly(err error) bool {
 }
 
 func inTransaction(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "within a transaction")
+	return err != nil && strings.Contains(err.Error(), "inside a transaction")
 }

@@ -81,6 +81,11 @@ func splitQuery(dsn string) (string, []param, error) {
 		params = append(params, param{name, value})
 		dropped = true
 	}
+	for _, part := range kept {
+		if strings.Contains(strings.ToLower(part), paramPrefix) {
+			return "", nil, fmt.Errorf("a parameter holds %q where it isn't read: separate parameters by & behind one question mark", paramPrefix)
+		}
+	}
 	switch {
 	case !dropped:
 		return dsn, nil, nil

@@ -159,7 +159,7 @@ func keyStore(c *core) (metastore.Store, *sql.DB, error) {
 	}
 	// Keys are made on a connection of their own, so that a user's rollback can't take them back and a
 	// pool of one can't wait for itself.
-	db := sql.OpenDB(base)
+	db := sql.OpenDB(kept{base})
 	db.SetMaxOpenConns(2)
 	db.SetMaxIdleConns(2)
 	db.SetConnMaxIdleTime(time.Minute)
@@ -370,3 +370,9 @@ type dsnConnector struct {
 
 func (c dsnConnector) Connect(context.Context) (driver.Conn, error) { return c.base.Open(c.dsn) }
 func (c dsnConnector) Driver() driver.Driver                        { return c.base }
+
+// kept is a connector that a sql.DB of ours uses and must not close: it is somebody else's.
+type kept struct{ base driver.Connector }
+
+func (k kept) Connect(ctx context.Context) (driver.Conn, error) { return k.base.Connect(ctx) }
+func (k kept) Driver() driver.Driver                            { return k.base.Driver() }

@@ -9,7 +9,8 @@ type partitionKey struct{}
 
 // WithPartition returns a context in which id is the partition (tenant) in force. Values of columns tagged
 // `encrypt:"partition"` are sealed under its key; rows of other partitions are errors on read
-// (ErrPartitionMismatch), and a statement that writes to another partition is refused the same way.
+// (ErrPartitionMismatch), and a value that a statement would seal for another partition is refused the same
+// way. Statements that seal nothing (DELETE, an UPDATE of other columns or to NULL) are not confined to it.
 // An empty id is ErrNoPartition at the statement that needs one; it doesn't fall back to the connection's.
 func WithPartition(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, partitionKey{}, id)

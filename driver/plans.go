@@ -20,7 +20,8 @@ type statement struct {
 	tables  []*tags.Table         // registered tables that it names
 	decodes bool                  // its rows must be opened, trimmed or checked
 	ddl     bool
-	rows    int // statements that return rows
+	rows    int  // statements that return rows
+	spelled bool // an INSERT without a column list was given the one of the catalogue
 
 	schema, catalog uint64 // versions it was made with
 }
@@ -63,6 +64,23 @@ func (s *statement) passes() bool { return !s.plan.Touches }
 
 // plan returns the plan for query, from the cache or by analysing it; a refusal is a *RefusedError.
 func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
+	s, err := c.planned(ctx, query)
+	if err != nil || !s.spelled {
+		return s, err
+	}
+	// Values go by the order of the columns here, so the columns must be those of this very moment and this
+	// very connection, which may have a temporary table of the name.
+	version, err := c.core.catalog.db.version(ctx, c.raw())
+	if err != nil {
+		return nil, err
+	}
+	if c.core.catalog.changed(version) {
+		return c.planned(ctx, query)
+	}
+	return s, nil
+}
+
+func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 	p := c.core.plans
 	schema, catalog := p.schema.Version(), c.core.catalog.version.Load()
 	// Statements that pass come first: theirs is the cost that nobody has agreed to.
@@ -82,7 +100,7 @@ func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
 		// From now on a table of one of these names can't be registered: a statement on it has been sent.
 		sqlplan.Words(query, func(word string) { p.schema.MarkPassed(word) })
 		if p.schema.Version() != schema {
-			return c.plan(ctx, query) // one was registered just before
+			return c.planned(ctx, query) // one was registered just before
 		}
 	}
 	if p.txText {
@@ -112,6 +130,10 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 			return err
 		}
 	}
+	var refused *sqlplan.RefusedError
+	if errors.As(err, &refused) && refused.Rule == sqlplan.RuleUnknownColumns && view.absent != "" {
+		return fmt.Errorf("%w: no such table: %s: create it first", ErrSchemaMismatch, view.absent)
+	}
 	if err != nil {
 		return refusal(err)
 	}
@@ -129,6 +151,12 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 		}
 		s.tables = append(s.tables, st.Tables...)
 	}
+	for _, e := range s.plan.Edits {
+		s.spelled = s.spelled || strings.HasPrefix(e.Text, " (")
+	}
+	if err := c.upsertable(ctx, query, s); err != nil {
+		return err
+	}
 	s.decodes = s.plan.Hidden > 0
 	for _, o := range s.plan.Outputs {
 		s.decodes = s.decodes || o.Column != nil || o.Name != ""
@@ -138,6 +166,33 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 				Offset: s.plan.Statements[s.plan.OutputStatement].Offset,
 				Rule:   "place can't be verified (" + o.Unpinned + ") and asherah_unpinned=refuse",
 				Remedy: "select the column from its table directly, together with its partition column",
+			}
+		}
+	}
+	return nil
+}
+
+// upsertable refuses an upsert where the row in conflict may be of another partition than the row inserted,
+// because a unique index compares the partition column without regard to case or trailing blanks: the
+// conflicting row would be given a value that is sealed for the other spelling.
+func (c *conn) upsertable(ctx context.Context, query string, s *statement) error {
+	for _, st := range s.plan.Statements {
+		if st.Kind != sqlplan.Insert || !st.Touches || !strings.Contains(strings.ToUpper(query[st.Offset:st.End]), "CONFLICT") {
+			continue
+		}
+		for _, t := range st.Tables {
+			info, err := c.core.catalog.info(ctx, c.raw(), sqlplan.TableName{Schema: t.Schema, Name: t.Name})
+			if err != nil || info == nil {
+				return err
+			}
+			for _, col := range t.Encrypted() {
+				if p := col.Partition; p != nil && info.foldsIn(p.Name) {
+					return &RefusedError{
+						Table: t.String(), Column: p.Name, Offset: st.Offset,
+						Rule:   "an upsert over a unique index that takes different partitions for equal",
+						Remedy: "make the index compare " + p.Name + " COLLATE BINARY",
+					}
+				}
 			}
 		}
 	}

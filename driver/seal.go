@@ -60,8 +60,8 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	if err != nil {
 		return outgoing{}, fmt.Errorf("encrypt: %w", err)
 	}
-	if c.pending() && (!c.inTx || c.keysInProcess) {
-		c.overlay.Commit() // the rows are stored durably already
+	if err := c.published(ctx); err != nil {
+		return outgoing{}, err
 	}
 	out := outgoing{query: s.text}
 	if out.args, err = x.arguments(byParam); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
 	"github.com/asherah-sql/asherah-sql/metastore"
@@ -23,6 +24,8 @@ type Sealer struct {
 	st   *keyState
 	db   *sql.DB         // the key table's connection, where keys have none of their own
 	own  metastore.Store // over db, or in the process; nil when the factory has a store
+
+	close func() error // once
 }
 
 // NewSealer returns a Sealer with the keys and settings of a connector that this package made. Close gives
@@ -37,6 +40,13 @@ func NewSealer(ctx context.Context, c driver.Connector) (*Sealer, error) {
 		return nil, fmt.Errorf("new sealer: %w", err)
 	}
 	s := &Sealer{c: con, keys: keys, st: st}
+	s.close = sync.OnceValue(func() error {
+		var err error
+		if s.db != nil {
+			err = s.db.Close()
+		}
+		return both(err, s.keys.release())
+	})
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("new sealer: %w", err), s.Close())
 	}
@@ -46,7 +56,7 @@ func NewSealer(ctx context.Context, c driver.Connector) (*Sealer, error) {
 func (s *Sealer) prepare(ctx context.Context) error {
 	store := s.st.store
 	if store == nil {
-		s.db = sql.OpenDB(s.c.base)
+		s.db = sql.OpenDB(kept{s.c.base})
 		s.db.SetMaxOpenConns(1)
 		var place string
 		err := withRaw(ctx, s.db, func(raw rawConn) (err error) {
@@ -196,6 +206,9 @@ func (s *Sealer) openValue(ctx context.Context, col *tags.Column, row, stored an
 		if at, err = field(row, col.Partition); err != nil {
 			return nil, err
 		}
+		if at == nil {
+			return nil, fmt.Errorf("%w: the row's %s is NULL", ErrNoPartition, col.Partition.Name)
+		}
 	}
 	if at == nil && col.Partition != nil && s.c.cfg.RefuseUnpinned {
 		return nil, fmt.Errorf("%w: row doesn't give %s and asherah_unpinned=refuse", ErrNoPartition, col.Partition.Name)
@@ -215,12 +228,21 @@ func (s *Sealer) openValue(ctx context.Context, col *tags.Column, row, stored an
 func field(row any, col *tags.Column) (any, error) {
 	missing := fmt.Errorf("%w: row doesn't give %s", ErrNoPartition, col.Name)
 	if m, ok := row.(map[string]any); ok {
+		var found any
+		n := 0
 		for k, v := range m {
 			if strings.EqualFold(k, col.Name) {
-				return v, nil
+				found = v
+				n++
 			}
 		}
-		return nil, missing
+		switch n {
+		case 0:
+			return nil, missing
+		case 1:
+			return found, nil
+		}
+		return nil, fmt.Errorf("row gives %s in %d spellings: give it once", col.Name, n)
 	}
 	v := reflect.ValueOf(row)
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -248,11 +270,5 @@ func field(row any, col *tags.Column) (any, error) {
 	return v.Interface(), nil
 }
 
-// Close gives the reference to the keys back. The Sealer can't be used afterwards.
-func (s *Sealer) Close() error {
-	var err error
-	if s.db != nil {
-		err = s.db.Close()
-	}
-	return both(err, s.keys.release())
-}
+// Close gives the reference to the keys back. The Sealer can't be used afterwards; further calls do nothing.
+func (s *Sealer) Close() error { return s.close() }

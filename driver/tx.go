@@ -17,8 +17,7 @@ import (
 //
 // conn.inTx is only what the wrapper has seen. SQLite also ends transactions by itself (a full disk, ON
 // CONFLICT ROLLBACK), and programs can begin one behind the wrapper's back (sql.Conn.Raw). So nothing
-// depends on inTx alone: whenever provisional keys exist, settle asks the connection, and a key row that is
-// believed to be outside of a transaction is stored inside one of its own, which fails if there is one.
+// depends on inTx alone: whenever provisional keys exist, the connection is asked.
 
 // rowStore keeps key rows on the connection in use.
 type rowStore struct {
@@ -36,31 +35,11 @@ func (s *rowStore) LoadLatest(ctx context.Context, id string) (*metastore.Envelo
 	return s.table.LoadLatest(ctx, id)
 }
 
-// Store inserts a key row: in the transaction that is open, or durably.
+// Store inserts a key row, as one statement: in the transaction that is open, or durably when none is. Which
+// of the two it was is asked afterwards, see published; a transaction of its own around it would end what the
+// program has under way (rows of an INSERT … RETURNING that are still being read).
 func (s *rowStore) Store(ctx context.Context, meta metastore.KeyMeta, rec *metastore.EnvelopeKeyRecord) error {
-	if s.c.inTx {
-		return s.table.Store(ctx, meta, rec)
-	}
-	raw := s.c.raw()
-	if _, err := raw.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		if inTransaction(err) {
-			s.c.inTx = true
-			return s.table.Store(ctx, meta, rec)
-		}
-		return fmt.Errorf("store key: %w", err)
-	}
-	err := s.table.Store(ctx, meta, rec)
-	if err == nil {
-		if _, err = raw.Exec(ctx, "COMMIT"); err == nil {
-			return nil
-		}
-		err = fmt.Errorf("store key: %w", err)
-	}
-	// Not with ctx: it may be the reason why the statement failed.
-	if _, rerr := raw.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rerr != nil && !errors.Is(err, metastore.ErrExists) {
-		err = errors.Join(err, rerr)
-	}
-	return err
+	return s.table.Store(ctx, meta, rec)
 }
 
 // pending tells whether keys wait for a transaction's end.
@@ -87,16 +66,39 @@ func (c *conn) settle(ctx context.Context) error {
 	return c.overlay.Reconcile(context.WithoutCancel(ctx))
 }
 
-// transactionOpen asks the connection: a BEGIN fails inside of a transaction and takes no lock outside.
+// published gives keys that were just stored to everybody, if no transaction holds their rows.
+func (c *conn) published(ctx context.Context) error {
+	if !c.pending() {
+		return nil
+	}
+	if !c.keysInProcess {
+		open, err := c.transactionOpen(ctx)
+		if err != nil {
+			return fmt.Errorf("store key: %w", err)
+		}
+		if c.inTx = open; open {
+			return nil
+		}
+	}
+	c.overlay.Commit()
+	return nil
+}
+
+// transactionOpen asks the connection. Setting `synchronous` to what it is changes nothing, takes no lock, and
+// is an error inside of a transaction, whoever began it.
 func (c *conn) transactionOpen(ctx context.Context) (bool, error) {
 	ctx = context.WithoutCancel(ctx)
-	if _, err := c.raw().Exec(ctx, "BEGIN"); err != nil {
-		if inTransaction(err) {
-			return true, nil
-		}
+	rows, err := c.raw().Query(ctx, "PRAGMA main.synchronous")
+	if err != nil {
 		return false, err
 	}
-	_, err := c.raw().Exec(ctx, "COMMIT")
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return false, errors.New("PRAGMA synchronous gives no value")
+	}
+	_, err = c.raw().Exec(ctx, fmt.Sprintf("PRAGMA main.synchronous = %d", integer(rows[0][0])))
+	if err != nil && inTransaction(err) {
+		return true, nil
+	}
 	return false, err
 }
 

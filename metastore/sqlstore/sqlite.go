@@ -20,7 +20,7 @@ func sqliteTable(schema, table string) *keyTable {
 		schema: schema,
 		name:   name,
 		create: []string{
-			`CREATE TABLE IF NOT EXISTS ` + name + ` (id VARCHAR(255) COLLATE BINARY NOT NULL, created TEXT NOT NULL, key_record TEXT NOT NULL, PRIMARY KEY (id, created))`,
+			`CREATE TABLE IF NOT EXISTS ` + name + ` (id VARCHAR(255) COLLATE BINARY NOT NULL, created TEXT NOT NULL, key_record TEXT NOT NULL, PRIMARY KEY (id, created)) WITHOUT ROWID`,
 			`CREATE INDEX IF NOT EXISTS ` + quote(schema) + "." + quote(indexName(table)) + ` ON ` + quote(table) + ` (created)`,
 		},
 		load: `SELECT id, key_record FROM ` + name + ` WHERE id = ? AND created IN (?, ?)`,
