@@ -95,8 +95,10 @@ type analysis struct {
 	stmts  []*stmt
 	named  []bool // by statement: it names a registered table
 	unsure []*relation
-	groups int // joins in parentheses met
-	bodies int // common table expressions analysed for one reference
+	stored []stored // of the rows of an INSERT
+	roles  []role   // by param
+	groups int      // joins in parentheses met
+	bodies int      // common table expressions analysed for one reference
 
 	cur     *Statement // the statement being analysed
 	style   paramStyle
@@ -124,12 +126,20 @@ func (a *analysis) reset() {
 		a.uses = nil
 	}
 	clear(a.stmts)
+	if cap(a.stored) > 1<<14 {
+		a.stored = nil
+	}
+	clear(a.stored)
+	if cap(a.roles) > 1<<14 {
+		a.roles = nil
+	}
 	*a = analysis{
 		parser: parser{
 			toks: a.toks, nodes: a.nodes, extra: a.extra, exprs: a.exprs, rows: a.rows, cols: a.cols,
 			idxs: a.idxs, sets: a.sets,
 		},
 		uses: a.uses[:0], stmts: a.stmts[:0], named: a.named[:0], unsure: a.unsure[:0],
+		stored: a.stored[:0], roles: a.roles[:0],
 	}
 }
 

@@ -48,26 +48,21 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		}
 		a.plain(sc, e.a, RuleExpression)
 	case opEq, opNe, opIs, opIsNot:
-		a.compare(sc, e, e.a, e.b, RuleCompared)
+		a.compare(sc, e.a, e.b, RuleCompared)
 	case opLess:
-		a.compare(sc, e, e.a, e.b, RuleOrdered)
+		a.compare(sc, e.a, e.b, RuleOrdered)
 	case opLike:
-		a.compare(sc, e, e.a, e.b, RuleCompared)
+		a.compare(sc, e.a, e.b, RuleCompared)
 		for _, x := range e.list {
 			a.plain(sc, x, RuleExpression)
 		}
 	case opBetween:
-		a.compare(sc, e, e.a, e.list[0], RuleOrdered)
-		a.compare(sc, e, e.a, e.list[1], RuleOrdered)
+		a.compare(sc, e.a, e.list[0], RuleOrdered)
+		a.compare(sc, e.a, e.list[1], RuleOrdered)
 	case opIn:
-		if len(e.list) == 0 {
-			a.compare(sc, e, e.a, nil, RuleCompared)
-		}
-		for _, x := range e.list {
-			a.compare(sc, e, e.a, x, RuleCompared)
-		}
+		a.compareList(sc, e.a, e.list)
 	case opInSelect:
-		a.compare(sc, e, e.a, nil, RuleCompared)
+		a.compare(sc, e.a, nil, RuleCompared)
 		if enc := a.query(e.sel, sc).encrypted(); enc != nil {
 			a.refuse(RuleCompared, e.sel.tok, enc.lin.col)
 		}
@@ -108,12 +103,12 @@ func (a *analysis) row(sc *scope, e *expr, rule string) {
 
 // compare analyses a comparison of l with r; r may be nil, for a list or a query. It is the one place where
 // encrypted columns meet what they are compared with: a version with search tokens rewrites here.
-func (a *analysis) compare(sc *scope, e, l, r *expr, rule string) {
+func (a *analysis) compare(sc *scope, l, r *expr, rule string) {
 	if r != nil {
 		if bl, br := bare(l), bare(r); bl.op == opRow && br.op == opRow && len(bl.list) == len(br.list) {
 			bl.seen, br.seen = true, true
 			for i := range bl.list {
-				a.compare(sc, e, bl.list[i], br.list[i], rule)
+				a.compare(sc, bl.list[i], br.list[i], rule)
 			}
 			return
 		}
@@ -128,6 +123,23 @@ func (a *analysis) compare(sc *scope, e, l, r *expr, rule string) {
 		a.refuseParam(rule, l.tok, left.col, r)
 	case right.encrypted():
 		a.refuseParam(rule, r.tok, right.col, l)
+	}
+}
+
+// compareList analyses `l IN (list)`.
+func (a *analysis) compareList(sc *scope, l *expr, list []*expr) {
+	if len(list) == 0 || bare(l).op == opRow {
+		for _, x := range list {
+			a.compare(sc, l, x, RuleCompared)
+		}
+		a.compare(sc, l, nil, RuleCompared)
+		return
+	}
+	a.compare(sc, l, list[0], RuleCompared)
+	for _, x := range list[1:] {
+		if lin := a.value(sc, x); lin.encrypted() {
+			a.refuseParam(RuleCompared, x.tok, lin.col, l)
+		}
 	}
 }
 
@@ -147,7 +159,7 @@ func (a *analysis) scalar(sc *scope, e *expr) lineage {
 func (a *analysis) caseExpr(sc *scope, e *expr) {
 	for i, x := range e.list {
 		if e.a != nil && i%2 == 0 {
-			a.compare(sc, e, e.a, x, RuleCompared)
+			a.compare(sc, e.a, x, RuleCompared)
 			continue
 		}
 		a.plain(sc, x, RuleExpression)
@@ -159,7 +171,7 @@ func (a *analysis) caseExpr(sc *scope, e *expr) {
 
 // inTable analyses `x IN table`, which reads the table's only column.
 func (a *analysis) inTable(sc *scope, e *expr) {
-	a.compare(sc, e, e.a, nil, RuleCompared)
+	a.compare(sc, e.a, nil, RuleCompared)
 	n := name{schema: -1, tok: e.aux}
 	if a.toks[e.aux+1].kind == tDot {
 		n = name{schema: e.aux, tok: e.aux + 2}

@@ -9,7 +9,7 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 		root = a.push(in.with, root)
 	}
 	w := a.writer(&in.target, root)
-	var rows []insertedRow
+	var rows insertedRows
 	fromQuery := false
 	if in.sel != nil {
 		if c := in.sel.cores; len(c) == 1 && c[0].values != nil {
@@ -74,13 +74,12 @@ func (a *analysis) insertColumns(w *writer, in *insertStmt) []*tags.Column {
 	return cols
 }
 
-// insertedRow is what a row of VALUES stores into partition columns, in the order of partitions.
-type insertedRow struct {
-	parts []stored
-}
+// insertedRows is what the rows of VALUES store into partition columns: for each row, one after the other,
+// in the order of partitions.
+type insertedRows []stored
 
 // insertRows analyses the rows of VALUES.
-func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) []insertedRow {
+func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) insertedRows {
 	if w.table == nil {
 		for _, row := range c.values {
 			for _, e := range row {
@@ -94,10 +93,10 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) []i
 		return nil
 	}
 	parts := partitions(w.table)
-	rows := make([]insertedRow, len(c.values))
-	all := make([]stored, len(c.values)*len(parts))
+	n := len(c.values) * len(parts)
+	a.stored = append(a.stored[:0], make([]stored, n+len(cols))...)
+	rows, values := insertedRows(a.stored[:n]), a.stored[n:]
 	sources := make([]Source, 0, len(c.values)*len(parts))
-	values := make([]stored, len(cols))
 	encrypted := 0
 	for _, col := range cols {
 		if col != nil && col.Encrypted {
@@ -111,12 +110,12 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) []i
 		if len(row) != len(cols) {
 			a.refuse(RuleRowWidth, row[0].tok, nil)
 		}
-		rows[n].parts = all[n*len(parts) : (n+1)*len(parts)]
+		own := rows[n*len(parts) : (n+1)*len(parts)]
 		for i, e := range row {
 			values[i] = a.store(w, sc, cols[i], e)
 			for k, p := range parts {
 				if cols[i] == p {
-					rows[n].parts[k] = values[i]
+					own[k] = values[i]
 				}
 			}
 		}
@@ -128,7 +127,7 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) []i
 			part := Partition{From: InForce}
 			if col.Partition != nil {
 				k := indexOf(parts, col.Partition)
-				p := &rows[n].parts[k]
+				p := &own[k]
 				if indexOf(cols, col.Partition) < 0 {
 					a.refuseParam(RuleNoPartition, row[i].tok, col, row[i])
 				}
@@ -255,7 +254,7 @@ func (a *analysis) expandStar(in *insertStmt, res *result) {
 
 // upsert analyses one ON CONFLICT clause. The row in conflict is another one than those inserted: its
 // partition is theirs only if the conflict is about the partition column, or if that is set from them.
-func (a *analysis) upsert(w *writer, u *upsert, rows []insertedRow, fromQuery bool, root *scope) {
+func (a *analysis) upsert(w *writer, u *upsert, rows insertedRows, fromQuery bool, root *scope) {
 	for _, e := range u.target {
 		lin := a.value(w.sc, e)
 		if lin.encrypted() {
@@ -314,12 +313,11 @@ func (a *analysis) upsert(w *writer, u *upsert, rows []insertedRow, fromQuery bo
 			if fromQuery || len(rows) == 0 {
 				a.refuse(RulePartitionUpsert, v.e.tok, v.col)
 			}
-			k := indexOf(parts, p)
-			for _, r := range rows {
-				if !r.parts[k].isPartitionSource() {
+			for k := indexOf(parts, p); k < len(rows); k += len(parts) {
+				if !rows[k].isPartitionSource() {
 					a.refuse(RulePartitionUpsert, v.e.tok, v.col)
 				}
-				part.Sources = appendSource(part.Sources, r.parts[k].src)
+				part.Sources = appendSource(part.Sources, rows[k].src)
 			}
 		}
 		a.addValue(v.col, v.src, part, -1)

@@ -1,6 +1,10 @@
 package sqlplan
 
-import "github.com/asherah-sql/asherah-sql/tags"
+import (
+	"strings"
+
+	"github.com/asherah-sql/asherah-sql/tags"
+)
 
 // state is what the analyser knows of one version of the schema. It never changes.
 type state struct {
@@ -78,7 +82,8 @@ type finder struct {
 
 const finderSize = 4096
 
-func finderHash(a, b byte) int { return (int(lower(a))<<5 ^ int(lower(b))) % finderSize }
+// finderHash is the same for either case of a letter, and needn't be for other bytes.
+func finderHash(a, b byte) int { return (int(a|0x20)<<5 ^ int(b|0x20)) % finderSize }
 
 func newFinder(names []string) finder {
 	var f finder
@@ -148,8 +153,8 @@ func (f *finder) in(text string) bool {
 	}
 	for i := f.window - 1; i < len(text); {
 		h := finderHash(text[i-1], text[i])
-		if s := f.shift[h]; s > 0 {
-			i += int(s)
+		if s := int(f.shift[h]); s > 0 {
+			i += s
 			continue
 		}
 		for _, n := range f.ends[h] {
@@ -183,11 +188,17 @@ func Words(query string, yield func(word string)) {
 				j++
 			}
 			yield(query[i:j])
+			// Byte order marks are bytes of a word, but white space before one.
+			for w := query[i:j]; strings.HasPrefix(w, "\ufeff"); {
+				if w = w[len("\ufeff"):]; w != "" {
+					yield(w)
+				}
+			}
 			i = j
 			continue
 		case c == '"' || c == '\'' || c == '`' || c == '[':
 			if end := quoteEnd(query[:min(len(query), i+longestQuoted+2)], i); end > i+1 {
-				if s := unquote(query[i:end]); !isWord(s) {
+				if s := unquote(query[i:end]); s != "" && !isWord(s) {
 					yield(s)
 				}
 			}
@@ -221,5 +232,5 @@ func isWord(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return true
 }

@@ -170,35 +170,35 @@ func (a *analysis) checkStatements() {
 	}
 }
 
+// role is how often a parameter is sealed, and the index of the first of its values.
+type role struct{ count, first int32 }
+
 // checkRoles refuses a placeholder that is sealed at one place and stands at another where it would have to
 // be something else. The argument is one, so it can be sealed once, for one column and one partition.
 func (a *analysis) checkRoles() {
 	p := a.plan
-	var first []int32 // by param: its first value + 1
-	var count []int32
+	roles := append(a.roles[:0], make([]role, len(p.Params))...)
+	a.roles = roles
 	for i := range p.Values {
 		v := &p.Values[i]
 		if v.Source.Param == 0 {
 			continue
 		}
-		if first == nil {
-			first = make([]int32, len(p.Params))
-			count = make([]int32, len(p.Params))
-		}
 		n := v.Source.Param - 1
-		count[n]++
-		if first[n] == 0 {
-			first[n] = int32(i + 1)
+		r := &roles[n]
+		r.count++
+		if r.count == 1 {
+			r.first = int32(i)
 			continue
 		}
-		w := &p.Values[first[n]-1]
+		w := &p.Values[r.first]
 		if v.Column != w.Column || !samePartition(&v.Partition, &w.Partition) {
 			a.refuseRole(v, n)
 		}
 	}
-	for n, c := range count {
-		if c > 0 && int(c) != len(p.Params[n].Offsets) {
-			a.refuseRole(&p.Values[first[n]-1], n)
+	for n, r := range roles {
+		if r.count > 0 && int(r.count) != len(p.Params[n].Offsets) {
+			a.refuseRole(&p.Values[r.first], n)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (l *lists[T]) cut(mark int) []T {
 		return nil
 	}
 	if cap(l.block)-len(l.block) < n {
-		l.block = make([]T, 0, max(n, slabSize))
+		l.block = make([]T, 0, max(n, slabSize, 2*cap(l.block)))
 	}
 	at := len(l.block)
 	l.block = l.block[:at+n]
