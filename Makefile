@@ -16,18 +16,19 @@ each = status=0; for module in $(MODULES); do \
 	echo "== $$module: $(1)"; (cd $$module && $(1)) || status=1; done; exit $$status
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test race fuzz lint bench quickstart
+.PHONY: help setup test test-servers race fuzz lint bench quickstart
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## fetch what builds and tests need
 	@$(call each,$(GO) mod download)
 
 test: setup ## every test of every module, with all the set-up that they need
-	@report=$$(mktemp); export ASHERAH_TEST_REPORT=$$report; \
-	($(call each,$(GO) test $(TESTFLAGS) ./...)); status=$$?; \
-	cat $$report; rm -f $$report; exit $$status
+	@$(call each,$(GO) test $(TESTFLAGS) ./...)
+
+test-servers: ## the key table on PostgreSQL and MariaDB, which the tests start (and install) themselves
+	@ASHERAH_TEST_REQUIRE=postgres,mariadb $(GO) test -p 1 -count 1 -tags servers $(TESTFLAGS) ./internal/testserver ./metastore/sqlstore
 
 race: ## every test under the race detector (needs a C compiler)
 	@$(call each,CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...)
