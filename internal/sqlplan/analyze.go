@@ -205,7 +205,8 @@ func (a *analysis) namesTable() bool {
 func (a *analysis) isTableName(t *token) bool {
 	switch t.kind {
 	case tWord, tQuoted, tString:
-		return a.st.names.find(a.f.ident(a.text, t)) != nil
+		// A table may have the name of a keyword, but a reserved one only names it in quotes.
+		return a.f.isName(t) && a.st.names.find(a.f.ident(a.text, t)) != nil
 	}
 	return false
 }

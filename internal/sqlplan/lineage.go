@@ -196,8 +196,12 @@ func (a *analysis) compoundOrder(s *selectStmt, res *result, outer *scope) {
 	for _, term := range s.order {
 		e := a.sortKey(term)
 		if enc == nil {
-			// Whichever outputs the term matches, none is encrypted.
-			a.plain(&scope{with: outer.with, aliases: asAliases(res.cols)}, term, RuleOrdered)
+			// Whichever output the term matches, it isn't encrypted; and it must match one. A query in it is
+			// analysed nevertheless.
+			if term.hasQuery() {
+				a.plain(&scope{with: outer.with, aliases: asAliases(res.cols)}, term, RuleOrdered)
+			}
+			term.markSeen()
 			continue
 		}
 		term.markSeen()
@@ -231,6 +235,22 @@ func asAliases(cols []outCol) []outCol {
 		out[i].alias = out[i].sure
 	}
 	return out
+}
+
+// hasQuery reports whether a query stands in e.
+func (e *expr) hasQuery() bool {
+	if e == nil {
+		return false
+	}
+	if e.sel != nil || e.op == opInTable || e.a.hasQuery() || e.b.hasQuery() {
+		return true
+	}
+	for _, c := range e.list {
+		if c.hasQuery() {
+			return true
+		}
+	}
+	return e.fn != nil
 }
 
 // markSeen gives a part of an expression that was analysed otherwise its role.

@@ -413,6 +413,14 @@ func (p *parser) call() *expr {
 		}
 	}
 	p.expect(tRParen)
+	if p.isKw(kwWithin) && p.peek(1).kw == kwGroup && p.peek(2).kind == tLParen {
+		p.pos += 3
+		p.expectKw(kwOrder, kwBy)
+		m := p.exprs.mark()
+		p.exprs.push(p.expr(bpNone))
+		x.order = p.exprs.cut(m)
+		p.expect(tRParen)
+	}
 	if p.acceptKw(kwFilter) {
 		p.expect(tLParen)
 		p.expectKw(kwWhere)

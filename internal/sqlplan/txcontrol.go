@@ -16,8 +16,11 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 	}
 	l := lexer{f: f, text: query}
 	t := l.next()
-	if !txBegins(t.kw) && strings.IndexByte(query[t.off:], ';') < 0 {
-		return nil
+	if !txBegins(t.kw) {
+		// One statement, perhaps with a semicolon at its end.
+		if i := strings.IndexByte(query[t.off:], ';'); i < 0 || strings.TrimSpace(query[int(t.off)+i+1:]) == "" {
+			return nil
+		}
 	}
 	var found []TxStatement
 	var buf [8]token // no transaction control statement has more tokens

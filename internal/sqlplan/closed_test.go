@@ -1,0 +1,113 @@
+package sqlplan
+
+import (
+	"errors"
+	"testing"
+)
+
+// The tests of this file break the analysis on purpose: whatever it doesn't know must refuse.
+
+// analyseTree parses a text, lets change spoil the tree, and analyses it.
+func analyseTree(query string, change func(a *analysis)) (err error) {
+	an := testAnalyzer()
+	a := &analysis{parser: parser{f: an.f, text: query}, st: an.current(), plan: &Plan{}}
+	defer func() {
+		if r := recover(); r != nil {
+			err = r.(*RefusedError)
+		}
+	}()
+	a.toks = lexAll(a.f, query, nil)
+	a.split()
+	a.params()
+	change(a)
+	a.plan.Statements = make([]Statement, len(a.stmts))
+	for i, s := range a.stmts {
+		a.cur = &a.plan.Statements[i]
+		a.statement(s, i)
+	}
+	a.finish()
+	return nil
+}
+
+func wantUnaccounted(t *testing.T, query string, change func(a *analysis)) {
+	t.Helper()
+	if err := analyseTree(query, func(*analysis) {}); err != nil {
+		t.Fatalf("%s: %v before it is spoilt", query, err)
+	}
+	err := analyseTree(query, change)
+	var r *RefusedError
+	if !errors.As(err, &r) || r.Rule != RuleUnaccounted {
+		t.Errorf("%s: got %v, want %s", query, err, RuleUnaccounted)
+	}
+}
+
+func TestAnUnknownNodeIsRefused(t *testing.T) {
+	const q = "SELECT name FROM users WHERE id = 1 + 2"
+	for _, o := range []op{opInvalid, opRaise + 1, 255} {
+		wantUnaccounted(t, q, func(a *analysis) { a.stmts[0].sel.cores[0].where.b.op = o })
+	}
+	wantUnaccounted(t, "CREATE TABLE users (id INTEGER)", func(a *analysis) { a.stmts[0].ddl.op = ddlVacuum + 1 })
+	wantUnaccounted(t, "SELECT name FROM users", func(a *analysis) { a.stmts[0].sel = nil })
+}
+
+func TestAPartThatTheAnalysisForgetsIsRefused(t *testing.T) {
+	wantUnaccounted(t, "SELECT name FROM users WHERE id = ?", func(a *analysis) { a.stmts[0].sel.cores[0].where = nil })
+	wantUnaccounted(t, "SELECT name FROM users ORDER BY 1", func(a *analysis) { a.stmts[0].sel.order = nil })
+	wantUnaccounted(t, "DELETE FROM users WHERE id = 1 LIMIT 5", func(a *analysis) { a.stmts[0].del.limit = nil })
+	wantUnaccounted(t, "UPDATE users SET name = 'x' WHERE id = 1", func(a *analysis) { a.stmts[0].upd.set = nil })
+	wantUnaccounted(t, "INSERT INTO users (name) VALUES (?) ON CONFLICT (id) DO UPDATE SET name = 'y'",
+		func(a *analysis) { a.stmts[0].ins.upserts = nil })
+	wantUnaccounted(t, "SELECT count(*) FILTER (WHERE id > 5) FROM users",
+		func(a *analysis) { a.stmts[0].sel.cores[0].cols[0].e.fn.filter = nil })
+}
+
+func TestEditsThatOverlapAreRefused(t *testing.T) {
+	wantUnaccounted(t, "INSERT INTO customers (email) VALUES ('x')", func(a *analysis) {
+		a.plan.Edits = []Edit{{Offset: 30, End: len(a.text)}}
+	})
+}
+
+// Every kind of expression stands in some golden case, so none is planned untested.
+func TestGoldensHaveEveryKindOfExpression(t *testing.T) {
+	seen := map[op]bool{}
+	an := testAnalyzer()
+	for _, q := range goldenQueries(t) {
+		a := &analysis{parser: parser{f: an.f, text: q}, st: an.current(), plan: &Plan{}}
+		a.toks = lexAll(a.f, q, nil)
+		for !a.is(tEOF) {
+			if _, err := a.parseStmt(); err != nil || a.is(tEOF) {
+				break
+			}
+			a.pos++
+		}
+		for i := range a.nodes.n {
+			seen[a.nodes.at(i).op] = true
+		}
+	}
+	for o := opInvalid + 1; o <= opRaise; o++ {
+		if !seen[o] {
+			t.Errorf("no golden case has expression kind %d", o)
+		}
+	}
+}
+
+// brokenCatalog makes a mistake of the kind that a bug in the analysis would be.
+type brokenCatalog struct{ columns map[TableName][]string }
+
+func (c *brokenCatalog) Columns(n TableName) ([]string, bool) {
+	c.columns[n] = nil // of a nil map
+	return nil, true
+}
+
+func TestAMistakeInTheAnalysisRefuses(t *testing.T) {
+	an := testAnalyzer()
+	p, err := an.Analyze("SELECT * FROM users", &brokenCatalog{})
+	var r *RefusedError
+	if p != nil || !errors.As(err, &r) || r.Rule != RuleUnaccounted {
+		t.Errorf("got %v, %v", p, err)
+	}
+	// The memory that it used is fit for the next one.
+	if _, err := an.Analyze("SELECT * FROM users", nil); err != nil {
+		t.Error(err)
+	}
+}
