@@ -98,7 +98,7 @@ type analysis struct {
 	stored []stored // of the rows of an INSERT
 	roles  []role   // by param
 	groups int      // joins in parentheses met
-	bodies int      // common table expressions analysed for one reference
+	work   int      // steps of matching names so far
 
 	cur     *Statement // the statement being analysed
 	style   paramStyle

@@ -180,7 +180,7 @@ func (a *analysis) inTable(sc *scope, e *expr) {
 		a.plain(sc, x, RuleFunction)
 	}
 	if n.schema < 0 {
-		if c := sc.with.find(a.ident(n.tok)); c != nil {
+		if c := a.findCTE(sc.with, a.ident(n.tok)); c != nil {
 			if enc := a.cteRef(c, sc, n.tok).encrypted(); enc != nil {
 				a.refuse(RuleCompared, n.tok, enc.lin.col)
 			}
@@ -251,6 +251,7 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 	}
 	if aliasFirst && k.op == opColumn && k.end == k.tok+1 {
 		name := a.ident(k.tok)
+		a.spend(len(res.cols))
 		for i := range res.cols {
 			c := &res.cols[i]
 			if !c.alias || !equalFold(c.name, name) {

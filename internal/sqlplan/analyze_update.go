@@ -53,6 +53,7 @@ func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []writt
 		lookup int
 	}
 	var lookups []found
+	before := len(a.lookups)
 	for i := range list {
 		v := &list[i]
 		if !v.col.Encrypted || v.kind != storedSource {
@@ -78,7 +79,7 @@ func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []writt
 		}
 		a.addValue(v.col, v.src, part, -1)
 	}
-	a.spliceLookups(w, u, stmt)
+	a.spliceLookups(w, u, before)
 }
 
 // addLookup plans how the partition of the updated rows is found: the statement's own condition on the
@@ -196,10 +197,10 @@ func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
 	b.WriteString(a.text[from:a.toks[end-1].end])
 }
 
-// spliceLookups adds the found partitions to the statement's own condition: a row that has come from, or gone
+// spliceLookups adds the found partitions of this statement, the lookups numbered from on, to the statement's own condition: a row that has come from, or gone
 // to, another partition in the meantime isn't touched. Each condition is an edit of its own, which is left out
 // when all values are NULL.
-func (a *analysis) spliceLookups(w *writer, u *updateStmt, stmt int) {
+func (a *analysis) spliceLookups(w *writer, u *updateStmt, from int) {
 	at := int(a.toks[u.bodyEnd-1].end)
 	gap := ""
 	if at < len(a.text) && wordPart(a.text[at]) {
@@ -207,10 +208,8 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, stmt int) {
 	}
 	quote := a.f.dialect.QuoteIdent
 	first := true
-	for i, l := range a.lookups {
-		if l.stmt != stmt {
-			continue
-		}
+	for i := from; i < len(a.lookups); i++ {
+		l := a.lookups[i]
 		if first {
 			first = false
 			if u.where == nil {

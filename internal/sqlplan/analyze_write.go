@@ -36,7 +36,7 @@ type writer struct {
 
 // target makes the writer of a statement's target.
 func (a *analysis) writer(t *target, root *scope) writer {
-	if t.name.schema < 0 && root.with.find(a.ident(t.name.tok)) != nil {
+	if t.name.schema < 0 && a.findCTE(root.with, a.ident(t.name.tok)) != nil {
 		// Which of the two a part of the statement means differs between databases, and versions.
 		if a.lookup(t.name) != nil {
 			a.refuse(RuleHiddenTarget, t.name.tok, nil)

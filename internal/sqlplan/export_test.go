@@ -13,6 +13,9 @@ var (
 	CorpusFiles   = corpusFiles
 )
 
+// Slow is how many times smaller the longest tests are.
+const Slow = slow
+
 // AnalyzeOpenly is Analyze without the last resort that turns a mistake of the analysis into a refusal.
 func (an *Analyzer) AnalyzeOpenly(query string, cat Catalog) (*Plan, error) {
 	return an.analyze(query, cat)

@@ -79,7 +79,6 @@ func (a *analysis) cores(s *selectStmt, outer *scope, self *cteState) *result {
 	if len(s.cores) == 1 {
 		return a.core(s.cores[0], outer, s.order)
 	}
-	var pairs mergedInstances
 	res := &result{why: unpinnedSet}
 	for i, c := range s.cores {
 		arm := a.core(c, outer, nil)
@@ -87,7 +86,7 @@ func (a *analysis) cores(s *selectStmt, outer *scope, self *cteState) *result {
 			res.cols = append(res.cols, arm.cols...)
 			res.openOf, res.star = arm.openOf, arm.star
 		} else {
-			a.merge(res, arm, s.ops[i-1], c, &pairs)
+			a.merge(res, arm, s.ops[i-1], c)
 		}
 		if self != nil && i+1 < len(s.cores) {
 			self.partial = neutral(res)
@@ -112,8 +111,8 @@ func neutral(r *result) *result {
 	return n
 }
 
-// mergedInstances gives the rows of a set operation instances: columns that come from the same instance in
-// every arm come from one instance of the whole.
+// mergedInstances gives instances to the rows of a set operation when an arm is added: columns that came from
+// one instance before and come from one in the new arm come from one instance of the whole.
 type mergedInstances []struct{ a, b, out *instance }
 
 func (m *mergedInstances) of(a, b *instance) *instance {
@@ -128,7 +127,8 @@ func (m *mergedInstances) of(a, b *instance) *instance {
 }
 
 // merge adds an arm of a set operation to res.
-func (a *analysis) merge(res, arm *result, o setOp, c *core, pairs *mergedInstances) {
+func (a *analysis) merge(res, arm *result, o setOp, c *core) {
+	var pairs mergedInstances
 	left, right := res.encrypted(), arm.encrypted()
 	if left == nil && right == nil {
 		// Nothing but plain columns: only partition columns are worth following, and only beside encrypted ones.
@@ -214,6 +214,7 @@ func (a *analysis) compoundOrder(s *selectStmt, res *result, outer *scope) {
 		hit := false
 		if e.op == opColumn && e.end == e.tok+1 {
 			name := a.ident(e.tok)
+			a.spend(len(res.cols))
 			for i := range res.cols {
 				if c := &res.cols[i]; c.sure && equalFold(c.name, name) {
 					hit = !c.lin.encrypted()
@@ -339,6 +340,13 @@ func (a *analysis) resultCol(rc *resultCol, sc *scope, res *result) {
 		c.name, c.sure = a.ident(bare(rc.e).end-1), true
 	}
 	res.cols = append(res.cols, c)
+	a.checkWidth(res)
+}
+
+func (a *analysis) checkWidth(res *result) {
+	if len(res.cols) > maxColumns || len(res.openOf) > maxColumns {
+		a.refuseAt(RuleComplex, a.cur.Offset)
+	}
 }
 
 // bare strips parentheses.
@@ -357,12 +365,14 @@ func (a *analysis) star(rc *resultCol, sc *scope, res *result) {
 		name = a.ident(rc.table)
 	}
 	hit := false
+	a.spend(len(sc.rels))
 	for _, r := range sc.rels {
 		if r.qualifiedOnly || rc.table >= 0 && !r.answersTo("", name) {
 			continue
 		}
 		hit = true
 		a.starOf(r, rc, sc, res)
+		a.checkWidth(res)
 	}
 	if rc.table >= 0 && !hit {
 		a.refuse(RuleUnknownQualifier, rc.table, nil)
@@ -444,6 +454,7 @@ func (a *analysis) keepsName(sc *scope, r *relation, name string) bool {
 		if o.unnamed || o.openOf != nil {
 			return false
 		}
+		a.spend(len(o.cols) + 16)
 		var names []string
 		if o.isBase {
 			if a.cat != nil {
@@ -489,6 +500,7 @@ func (s *scope) merged(name string) bool {
 func (a *analysis) from(sc *scope, list []*source, outer *scope) {
 	for _, s := range list {
 		left := len(sc.rels)
+		a.spend(left)
 		switch {
 		case s.sel != nil:
 			res := a.query(s.sel, outer)
@@ -521,7 +533,7 @@ func (a *analysis) fromTable(s *source, outer *scope) *relation {
 	name := a.ident(s.name.tok)
 	alias := s.alias
 	if s.name.schema < 0 {
-		if c := outer.with.find(name); c != nil {
+		if c := a.findCTE(outer.with, name); c != nil {
 			if s.call {
 				a.refuse(RuleTableUse, s.tok, nil)
 			}
@@ -564,8 +576,10 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 		}
 		a.refuse(RuleRowWidth, names[0], nil)
 	}
+	a.spend(64 * len(res.cols)) // they are copied for each reference
 	r.cols = make([]outCol, len(res.cols))
 	for i, c := range res.cols {
+		a.spend(i)
 		if names != nil {
 			c.name, c.sure = a.ident(names[i]), true
 		}
@@ -606,9 +620,7 @@ func (a *analysis) cteRef(c *cteState, outer *scope, tok int32) *result {
 	// A body may name columns of the query around the reference, so it is analysed for each reference that
 	// has such a query.
 	if !outer.empty() {
-		if a.bodies++; a.bodies > maxDepth {
-			a.refuse(RuleDepth, tok, nil)
-		}
+		a.spend(16 * int(c.cte.sel.end-c.cte.sel.tok))
 		return a.cteBody(c, &scope{parent: outer, with: c.def})
 	}
 	if c.done == nil {
@@ -671,6 +683,7 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 	for _, u := range s.using {
 		n := a.ident(u)
 		for _, r := range sc.rels {
+			a.spend(r.width())
 			lin, sure := r.has(n)
 			if sure == cantTell {
 				a.refuse(RuleAmbiguousColumn, u, nil)
@@ -687,6 +700,7 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 		return
 	}
 	enc := false
+	a.spend(len(sc.rels) * 16)
 	for _, r := range sc.rels {
 		enc = enc || r.hasEncrypted()
 	}

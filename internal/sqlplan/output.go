@@ -29,6 +29,7 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		if p == nil {
 			continue
 		}
+		a.spend(len(cols))
 		if o.Partition = place(cols, i, len(cols), p); o.Partition >= 0 {
 			continue
 		}
@@ -59,6 +60,7 @@ func (a *analysis) hidden(sc *scope, lin lineage, p string) (expr, name, why str
 	}
 	r := lin.inst.rel
 	here, twice := false, false
+	a.spend(len(sc.rels))
 	for _, s := range sc.rels {
 		here = here || s == r
 		twice = twice || s != r && s.name != "" && equalFold(s.name, r.name)
@@ -73,6 +75,7 @@ func (a *analysis) hidden(sc *scope, lin lineage, p string) (expr, name, why str
 	if r.isBase {
 		return quote(r.name) + "." + quote(p), p, ""
 	}
+	a.spend(2 * len(r.cols))
 	for i := range r.cols {
 		c := &r.cols[i]
 		if !c.sure || c.lin.col != lin.col.Partition || c.lin.inst != lin.inst {

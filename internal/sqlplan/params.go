@@ -150,15 +150,16 @@ func (a *analysis) checkParams() {
 // argument, others go on counting.
 func (a *analysis) checkStatements() {
 	in := -1
-	u := 0
+	u, l := 0, 0
 	for i, s := range a.stmts {
 		has := false
 		for u < len(a.uses) && a.uses[u].tok < s.end {
 			has = true
 			u++
 		}
-		for _, l := range a.lookups {
-			has = has || l.stmt == i
+		for l < len(a.lookups) && a.lookups[l].stmt == i {
+			has = true
+			l++
 		}
 		if !has {
 			continue
@@ -290,6 +291,7 @@ func (a *analysis) lookupName(i int) string {
 }
 
 func (a *analysis) hasParam(name string) bool {
+	a.spend(len(a.plan.Params))
 	for i := range a.plan.Params {
 		if equalFold(a.plan.Params[i].Name, name) {
 			return true

@@ -2,5 +2,5 @@
 
 package sqlplan
 
-// slow is how many times the bounds on time are stretched.
+// slow is how many times smaller the longest tests are.
 const slow = 1

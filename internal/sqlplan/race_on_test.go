@@ -2,5 +2,5 @@
 
 package sqlplan
 
-// slow is how many times the bounds on time are stretched: the race detector makes everything slower.
-const slow = 20
+// slow is how many times smaller the longest tests are: the race detector makes everything slower.
+const slow = 8

@@ -23,6 +23,8 @@ const (
 	RuleSyntax = "a statement that isn't understood"
 	// RuleDepth: expressions or queries nested deeper than the database allows.
 	RuleDepth = "too deep nesting"
+	// RuleComplex: more columns, tables and names than the database itself takes, or than can be matched soon.
+	RuleComplex = "too complex a statement"
 	// RuleTooLong: texts over one gigabyte.
 	RuleTooLong = "too long a text"
 	// RuleUnaccounted: the analysis doesn't know what a part of the statement does.
@@ -138,6 +140,7 @@ var remedies = map[string]string{
 	RuleNumber:       "correct it, or pass the value as an argument",
 	RuleSyntax:       "rewrite the statement in the supported forms",
 	RuleDepth:        "split the statement or flatten it",
+	RuleComplex:      "split the statement",
 	RuleTooLong:      "split the text",
 	RuleUnaccounted:  "rewrite the statement in the supported forms",
 

@@ -81,6 +81,14 @@ func (r *relation) hasEncrypted() bool {
 	return false
 }
 
+// width is the number of columns that has looks at.
+func (r *relation) width() int {
+	if r.table != nil {
+		return len(r.table.Columns)
+	}
+	return len(r.cols)
+}
+
 func (r *relation) merges(name string) bool {
 	for _, m := range r.merged {
 		if equalFold(m, name) {
@@ -167,9 +175,10 @@ type cteState struct {
 	done     *result // of an analysis that no outer scope could influence
 }
 
-// find returns the common table expression of that name, or nil.
-func (w *withScope) find(name string) *cteState {
+// findCTE returns the common table expression of that name that is in force, or nil.
+func (a *analysis) findCTE(w *withScope, name string) *cteState {
 	for ; w != nil; w = w.parent {
+		a.spend(len(w.ctes))
 		for _, c := range w.ctes {
 			if equalFold(c.name, name) {
 				return c
@@ -177,6 +186,19 @@ func (w *withScope) find(name string) *cteState {
 		}
 	}
 	return nil
+}
+
+// maxWork bounds the steps of matching names, which may grow with the square of a text's length.
+const maxWork = 1 << 26
+
+// maxColumns bounds the columns of a result. No build of SQLite takes more.
+const maxColumns = 32767
+
+// spend counts steps of matching names.
+func (a *analysis) spend(n int) {
+	if a.work += n + 1; a.work > maxWork {
+		a.refuseAt(RuleComplex, a.cur.Offset)
+	}
 }
 
 // resolve returns what a column reference means.
@@ -227,6 +249,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 			if r.qualifiedOnly {
 				continue
 			}
+			a.spend(r.width())
 			base = base || r.isBase
 			lin, sure := r.has(name)
 			switch sure {
@@ -268,6 +291,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 		if base && a.isRowID(name) {
 			return q.held
 		}
+		a.spend(len(s.aliases))
 		for i := range s.aliases {
 			if c := &s.aliases[i]; c.alias && equalFold(c.name, name) {
 				if !c.lin.encrypted() {
@@ -344,10 +368,12 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 		inner := len(q.unsure)
 		var found lineage
 		hits := 0
+		a.spend(len(s.rels))
 		for _, r := range s.rels {
 			if !r.answersTo(schema, table) {
 				continue
 			}
+			a.spend(r.width())
 			known = true
 			lin, sure := r.has(name)
 			switch sure {

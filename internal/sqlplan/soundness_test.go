@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	statements = flag.Int("statements", 2500, "generated statements that the soundness test runs")
+	statements = flag.Int("statements", 2400/sqlplan.Slow, "generated statements that the soundness test runs")
 	seed       = flag.Uint64("seed", 1, "seed of the first generated statement")
 )
 
