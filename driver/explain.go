@@ -57,7 +57,7 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 	}
 	p := passThrough
 	if a.Mentions(query) {
-		if p, err = a.Analyze(query, nil); err != nil {
+		if p, err = a.Analyze(query, sqlplan.Mode{}, nil); err != nil {
 			return nil, refusal(err)
 		}
 	}

@@ -121,7 +121,7 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	var view catalogView
 	var err error
 	for range maxTables {
-		s.plan, err = c.core.plans.analyzer.Analyze(query, &view)
+		s.plan, err = c.core.plans.analyzer.Analyze(query, sqlplan.Mode{}, &view)
 		var need *sqlplan.NeedColumns
 		if !errors.As(err, &need) {
 			break

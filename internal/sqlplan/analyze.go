@@ -48,10 +48,11 @@ func (an *Analyzer) current() *state {
 // too, ASCII letters in either case. A text that mentions none can be sent as it is.
 func (an *Analyzer) Mentions(query string) bool { return an.current().finder.in(query) }
 
-// Analyze plans a text of one or more statements. The error is a *RefusedError, or *NeedColumns when cat
-// doesn't know a table's columns that matter. Without a catalogue (nil) registered tables have the columns
+// Analyze plans a text of one or more statements that a connection in the given mode would send. The error is
+// a *RefusedError, *NeedColumns when cat doesn't know a table's columns that matter, or *NeedMode when the
+// mode isn't known and matters. Without a catalogue (nil) registered tables have the columns
 // of their models, and nothing is known of other tables.
-func (an *Analyzer) Analyze(query string, cat Catalog) (p *Plan, err error) {
+func (an *Analyzer) Analyze(query string, mode Mode, cat Catalog) (p *Plan, err error) {
 	defer func() {
 		// A mistake in this package must not let a statement pass.
 		if r := recover(); r != nil {
@@ -61,11 +62,11 @@ func (an *Analyzer) Analyze(query string, cat Catalog) (p *Plan, err error) {
 			p, err = nil, &RefusedError{Rule: RuleUnaccounted, Remedy: remedies[RuleUnaccounted]}
 		}
 	}()
-	return an.analyze(query, cat)
+	return an.analyze(query, mode, cat)
 }
 
 // analyze is Analyze without the last resort, for tests.
-func (an *Analyzer) analyze(query string, cat Catalog) (*Plan, error) {
+func (an *Analyzer) analyze(query string, mode Mode, cat Catalog) (*Plan, error) {
 	st := an.current()
 	if len(query) > 1<<30 {
 		return nil, &RefusedError{Rule: RuleTooLong, Remedy: remedies[RuleTooLong]}
@@ -74,7 +75,7 @@ func (an *Analyzer) analyze(query string, cat Catalog) (*Plan, error) {
 	if a == nil {
 		a = &analysis{unsure: make([]*relation, 0, 16)}
 	}
-	a.st, a.cat = st, cat
+	a.st, a.cat, a.mode = st, cat, mode
 	a.f, a.text = an.f, query
 	defer func() {
 		a.reset()
@@ -88,6 +89,7 @@ type analysis struct {
 	parser
 	st   *state
 	cat  Catalog
+	mode Mode
 	plan *Plan
 
 	need   []TableName

@@ -64,7 +64,7 @@ func TestRefusalsNameThePlaceAndNoLiteral(t *testing.T) {
 
 func TestWithoutACatalogueTheModelsColumnsCount(t *testing.T) {
 	an := testAnalyzer()
-	p, err := an.Analyze("SELECT * FROM orders", nil)
+	p, err := an.Analyze("SELECT * FROM orders", Mode{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +72,10 @@ func TestWithoutACatalogueTheModelsColumnsCount(t *testing.T) {
 		t.Errorf("got %+v", p.Outputs)
 	}
 	var r *RefusedError
-	if _, err := an.Analyze("SELECT * FROM orders, logs", nil); !errors.As(err, &r) || r.Rule != RuleUnknownColumns {
+	if _, err := an.Analyze("SELECT * FROM orders, logs", Mode{}, nil); !errors.As(err, &r) || r.Rule != RuleUnknownColumns {
 		t.Errorf("star of an unknown table: %v", err)
 	}
-	if _, err := an.Analyze("SELECT 1 FROM users WHERE EXISTS (SELECT 1 FROM logs WHERE email = ?)", nil); !errors.As(err, &r) || r.Rule != RuleAmbiguousColumn {
+	if _, err := an.Analyze("SELECT 1 FROM users WHERE EXISTS (SELECT 1 FROM logs WHERE email = ?)", Mode{}, nil); !errors.As(err, &r) || r.Rule != RuleAmbiguousColumn {
 		t.Errorf("a name that may be an unknown table's: %v", err)
 	}
 }
@@ -83,13 +83,13 @@ func TestWithoutACatalogueTheModelsColumnsCount(t *testing.T) {
 func TestColumnsAreAskedForAllAtOnce(t *testing.T) {
 	an := testAnalyzer()
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
-	_, err := an.Analyze("SELECT * FROM orders o, main.logs l, items", cat)
+	_, err := an.Analyze("SELECT * FROM orders o, main.logs l, items", Mode{}, cat)
 	var need *NeedColumns
 	if !errors.As(err, &need) {
 		t.Fatalf("got %v", err)
 	}
 	cat.asked[TableName{Name: "orders"}] = true
-	_, err = an.Analyze("SELECT * FROM orders o, main.logs l, items", cat)
+	_, err = an.Analyze("SELECT * FROM orders o, main.logs l, items", Mode{}, cat)
 	if !errors.As(err, &need) || !slices.Equal(need.Tables, []TableName{{"main", "logs"}, {"", "items"}}) {
 		t.Fatalf("got %v", err)
 	}
@@ -126,16 +126,16 @@ func TestTablesOfOneNameInSeveralSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := an.Analyze("INSERT INTO old.files (tenant, body) VALUES (?, ?)", nil)
+	p, err := an.Analyze("INSERT INTO old.files (tenant, body) VALUES (?, ?)", Mode{}, nil)
 	if err != nil || p.Values[0].Column.Table.Schema != "old" {
 		t.Errorf("old.files: %v", err)
 	}
-	p, err = an.Analyze("INSERT INTO new.files (tenant, body) VALUES (?, ?)", nil)
+	p, err = an.Analyze("INSERT INTO new.files (tenant, body) VALUES (?, ?)", Mode{}, nil)
 	if err != nil || p.Touches {
 		t.Errorf("new.files: %v", err)
 	}
 	var r *RefusedError
-	if _, err = an.Analyze("INSERT INTO files (tenant, body) VALUES (?, ?)", nil); !errors.As(err, &r) || r.Rule != RuleAmbiguousTable {
+	if _, err = an.Analyze("INSERT INTO files (tenant, body) VALUES (?, ?)", Mode{}, nil); !errors.As(err, &r) || r.Rule != RuleAmbiguousTable {
 		t.Errorf("files: %v", err)
 	}
 }
@@ -156,7 +156,7 @@ func TestLaterRegistrationsAreTakenUp(t *testing.T) {
 	if !an.Mentions(q) {
 		t.Error("not mentioned after it is registered")
 	}
-	p, err := an.Analyze(q, nil)
+	p, err := an.Analyze(q, Mode{}, nil)
 	if err != nil || !p.Touches || len(p.Values) != 1 || p.Schema != s.Version() {
 		t.Errorf("got %+v, %v", p, err)
 	}

@@ -12,7 +12,7 @@ func benchmarkAnalyze(b *testing.B, query string) {
 	an := testAnalyzer()
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
 	for {
-		_, err := an.Analyze(query, cat)
+		_, err := an.Analyze(query, Mode{}, cat)
 		if need, ok := err.(*NeedColumns); ok {
 			for _, n := range need.Tables {
 				cat.asked[n] = true
@@ -27,7 +27,7 @@ func benchmarkAnalyze(b *testing.B, query string) {
 	b.SetBytes(int64(len(query)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := an.Analyze(query, cat); err != nil {
+		if _, err := an.Analyze(query, Mode{}, cat); err != nil {
 			b.Fatal(err)
 		}
 	}

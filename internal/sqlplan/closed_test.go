@@ -101,13 +101,13 @@ func (c *brokenCatalog) Columns(n TableName) ([]string, bool) {
 
 func TestAMistakeInTheAnalysisRefuses(t *testing.T) {
 	an := testAnalyzer()
-	p, err := an.Analyze("SELECT * FROM users", &brokenCatalog{})
+	p, err := an.Analyze("SELECT * FROM users", Mode{}, &brokenCatalog{})
 	var r *RefusedError
 	if p != nil || !errors.As(err, &r) || r.Rule != RuleUnaccounted {
 		t.Errorf("got %v, %v", p, err)
 	}
 	// The memory that it used is fit for the next one.
-	if _, err := an.Analyze("SELECT * FROM users", nil); err != nil {
+	if _, err := an.Analyze("SELECT * FROM users", Mode{}, nil); err != nil {
 		t.Error(err)
 	}
 }

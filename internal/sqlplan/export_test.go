@@ -17,8 +17,8 @@ var (
 const Slow = slow
 
 // AnalyzeOpenly is Analyze without the last resort that turns a mistake of the analysis into a refusal.
-func (an *Analyzer) AnalyzeOpenly(query string, cat Catalog) (*Plan, error) {
-	return an.analyze(query, cat)
+func (an *Analyzer) AnalyzeOpenly(query string, mode Mode, cat Catalog) (*Plan, error) {
+	return an.analyze(query, mode, cat)
 }
 
 // TokenSpans returns the spans of the tokens of a text.

@@ -12,6 +12,7 @@ import (
 type Plan struct {
 	Schema  uint64 // version of the schema that it was made with
 	Touches bool   // false: no registered table is touched; the text is sent as it is and all below is empty
+	Moded   bool   // it holds for the mode that it was made with only; false: it is the same in every mode
 
 	Statements []Statement // in text order
 	Params     []Param     // the distinct parameters of the text; Params[i].Index == i+1 for positional styles
@@ -210,6 +211,36 @@ type Catalog interface {
 	// Columns returns the columns that `*` yields, in order. ok is false when they aren't known yet. A table
 	// that doesn't exist is (nil, true).
 	Columns(TableName) (cols []string, ok bool)
+}
+
+// Mode is what of a connection's settings and of its server decides how a text is read, beyond the dialect.
+// It is comparable: plans that depend on it are kept by it. SQLite has no modes.
+type Mode struct {
+	Known bool // false: nothing below is known; an analysis to which it matters ends with *NeedMode
+
+	// BackslashEscapes: in '…' a backslash escapes the next byte. PostgreSQL with standard_conforming_strings
+	// off, MySQL without NO_BACKSLASH_ESCAPES.
+	BackslashEscapes bool
+
+	// The sql_mode of MySQL and MariaDB.
+	AnsiQuotes  bool // ANSI_QUOTES: "…" is an identifier
+	PipesConcat bool // PIPES_AS_CONCAT
+	HighNot     bool // HIGH_NOT_PRECEDENCE
+	IgnoreSpace bool // IGNORE_SPACE
+	Strict      bool // STRICT_TRANS_TABLES or STRICT_ALL_TABLES: a value that is too long is an error, never cut
+	OracleMode  bool // ORACLE, MSSQL, DB2 or another mode with a grammar of its own, which isn't analysed
+
+	MariaDB        bool
+	Version        int  // of the server, as executable comments count it: 80036, 101119
+	LowerCaseNames bool // lower_case_table_names isn't 0
+}
+
+// NeedMode is the error of an analysis whose answer depends on the mode, which wasn't known. The caller asks
+// the connection and analyses again.
+type NeedMode struct{}
+
+func (*NeedMode) Error() string {
+	return "analyse statement: the connection's mode is not known yet"
 }
 
 // NeedColumns is the error of an analysis that needs the columns of tables that the Catalog didn't know

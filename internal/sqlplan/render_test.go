@@ -106,7 +106,7 @@ func plan(an *Analyzer, query string) (*Plan, []TableName, error) {
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
 	var asked []TableName
 	for {
-		p, err := an.analyze(query, cat)
+		p, err := an.analyze(query, Mode{}, cat)
 		need, ok := err.(*NeedColumns)
 		if !ok {
 			return p, asked, err

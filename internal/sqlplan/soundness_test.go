@@ -128,7 +128,7 @@ func (c *dbCatalog) fetch(n sqlplan.TableName) {
 
 func (w *world) analyze(q string) (*sqlplan.Plan, error) {
 	for i := 0; ; i++ {
-		p, err := w.an.AnalyzeOpenly(q, w.cat)
+		p, err := w.an.AnalyzeOpenly(q, sqlplan.Mode{}, w.cat)
 		var need *sqlplan.NeedColumns
 		if !errors.As(err, &need) {
 			return p, err
