@@ -161,7 +161,12 @@ func (a *analysis) run() (p *Plan, err error) {
 		}
 	}()
 	a.plan = &Plan{Schema: a.st.version}
-	a.toks = lexAll(a.f, a.text, a.toks[:0])
+	moded := false
+	a.toks, moded = lexAll(a.f, a.text, a.mode, a.toks[:0])
+	if moded && !a.mode.Known {
+		return nil, &NeedMode{}
+	}
+	a.plan.Moded = moded
 	if !a.namesTable() {
 		return a.plan, nil
 	}
@@ -178,7 +183,7 @@ func (a *analysis) run() (p *Plan, err error) {
 		touches = touches || a.cur.Touches
 	}
 	if !touches {
-		return &Plan{Schema: a.st.version}, nil
+		return &Plan{Schema: a.st.version, Moded: moded}, nil
 	}
 	a.plan.Touches = true
 	a.finish()

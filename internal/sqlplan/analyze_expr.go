@@ -254,7 +254,7 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		a.spend(len(res.cols))
 		for i := range res.cols {
 			c := &res.cols[i]
-			if !c.alias || !equalFold(c.name, name) {
+			if !c.alias || !a.f.same(c.name, name) {
 				continue
 			}
 			e.markSeen()

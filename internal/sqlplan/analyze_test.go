@@ -292,7 +292,7 @@ func TestSpellingChangesNoPlan(t *testing.T) {
 		at := 0
 		text := q
 		legal := true
-		for _, tok := range lexAll(&sqliteFacts, text, nil) {
+		for _, tok := range lexSQLite(text) {
 			legal = legal && tok.kind != tIllegal
 			gap := text[at:tok.off]
 			b.WriteString(gap)
@@ -411,7 +411,7 @@ func checkPlan(t *testing.T, an *Analyzer, query string) {
 	}
 	// What the plan sends must be a statement that is understood as well, and means no more than the original.
 	sent := apply(query, p, func(*Value) string { return "'ash1.'" })
-	for _, tok := range lexAll(&sqliteFacts, sent, nil) {
+	for _, tok := range lexSQLite(sent) {
 		if tok.kind == tIllegal {
 			t.Fatalf("%q is sent for %q", sent, query)
 		}
@@ -446,7 +446,7 @@ func TestOnlyTextsWithoutTheNamesAreUntouchedUnparsed(t *testing.T) {
 		q := strings.Join(words, " ")
 		p, _, err := plan(an, q)
 		named := false
-		for _, tok := range lexAll(&sqliteFacts, q, nil) {
+		for _, tok := range lexSQLite(q) {
 			if tok.kind == tWord || tok.kind == tQuoted || tok.kind == tString {
 				named = named || equalFold(sqliteFacts.ident(q, &tok), "users")
 			}

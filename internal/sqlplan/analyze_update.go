@@ -36,12 +36,12 @@ func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
 // each other before they meet the target, so their conditions don't see it; a single one's does.
 func (a *analysis) updateFrom(w *writer, from []*source, root *scope) {
 	if len(from) <= 1 {
-		a.from(w.sc, from, root)
+		a.f.from(a, w.sc, from, root)
 		a.joins(w.sc, from)
 		return
 	}
 	in := &scope{parent: root, with: root.with}
-	a.from(in, from, root)
+	a.f.from(a, in, from, root)
 	a.joins(in, from)
 	w.sc.rels = append(w.sc.rels, in.rels...)
 }
@@ -171,7 +171,8 @@ func (a *analysis) lookupQuery(l *Lookup, w *writer, u *updateStmt) {
 	b.WriteString(quote(w.rel.name))
 	b.WriteByte('.')
 	b.WriteString(quote(l.Column.Name))
-	b.WriteString(" COLLATE BINARY FROM ")
+	b.WriteString(a.f.byteCollation)
+	b.WriteString(" FROM ")
 	a.copyText(&b, u.target.tok, u.target.end, nil)
 	if u.where != nil {
 		b.WriteString(" WHERE ")
@@ -221,7 +222,7 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, from int) {
 			}
 		}
 		text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
-			a.lookupText(i) + " COLLATE BINARY" + gap
+			a.lookupText(i) + a.f.byteCollation + gap
 		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1})
 	}
 }

@@ -97,7 +97,7 @@ func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr)
 	b := bare(e)
 	b.seen = true
 	if b.op == opCast {
-		if !a.isTextCast(b) {
+		if !a.f.textCast(a, b) {
 			a.refuseParam(RuleStoredCast, e.tok, c, e)
 		}
 		b = bare(b.a)
@@ -140,7 +140,7 @@ func (a *analysis) storeColumn(w *writer, sc *scope, c *tags.Column, e *expr) st
 		return stored{kind: storedSame}
 	case lin.col == c && w.excluded != nil && lin.inst == w.excluded.inst:
 		return stored{kind: storedExcluded}
-	case single && first.kind == tWord && lin.col == nil:
+	case a.f.wordValues && single && first.kind == tWord && lin.col == nil:
 		// TRUE and FALSE are values where they are no columns.
 		word := a.ident(e.tok)
 		isTrue := equalFold(word, "true")
@@ -162,7 +162,7 @@ func (a *analysis) noColumn(sc *scope, name string, tok int32, c *tags.Column) b
 			if r.qualifiedOnly {
 				continue
 			}
-			switch _, sure := r.has(name); sure {
+			switch _, sure := r.has(a.f, name); sure {
 			case hasNot:
 			case mayHave:
 				switch a.knows(r, name) {
@@ -181,11 +181,10 @@ func (a *analysis) noColumn(sc *scope, name string, tok int32, c *tags.Column) b
 	return true
 }
 
-// isTextCast reports whether a cast goes to an unbounded text or binary type, which leaves a sealed value as
-// it is.
-func (a *analysis) isTextCast(e *expr) bool {
-	t := &a.toks[e.aux]
-	return e.end == e.aux+2 && t.kind != tRParen && a.f.textCasts[foldName(a.ident(e.aux))]
+// sqliteTextCast reports whether a cast goes to an unbounded text or binary type, which leaves a sealed value
+// as it is.
+func sqliteTextCast(a *analysis, e *expr) bool {
+	return e.auxEnd == e.aux+1 && a.f.textCasts[foldName(a.ident(e.aux))]
 }
 
 // source returns the placeholder or literal that e is. ok is false when e is neither, or a number that can't
@@ -200,7 +199,8 @@ func (a *analysis) source(e *expr) (src Source, ok bool) {
 	case opParam:
 		return Source{Param: a.param(e.tok) + 1}, true
 	case opString:
-		return lit(unquote(s), t.end), true
+		v, ok := a.f.str(s, a.mode)
+		return lit(v, t.end), ok
 	case opBlob:
 		return lit(blobBytes(s), t.end), true
 	case opNumber:
@@ -358,7 +358,9 @@ func (a *analysis) returning(stmt int, w *writer, list []resultCol, root *scope)
 		return
 	}
 	r := *w.rel
-	r.name = r.base.Name
+	if a.f.returningByName {
+		r.name = r.base.Name
+	}
 	if r.table != nil {
 		r.inst = &instance{rel: &r}
 	}

@@ -55,6 +55,7 @@ type expr struct {
 	tok    int32 // first token
 	end    int32 // after the last token
 	aux    int32 // opFunc and opLike: the token that names it; opCast: first token of the type; opInTable: first token of the name
+	auxEnd int32 // opCast: after the last token of the type
 	a, b   *expr
 	list   []*expr
 	sel    *selectStmt

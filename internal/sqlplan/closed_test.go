@@ -16,7 +16,7 @@ func analyseTree(query string, change func(a *analysis)) (err error) {
 			err = r.(*RefusedError)
 		}
 	}()
-	a.toks = lexAll(a.f, query, nil)
+	a.toks, _ = lexAll(a.f, query, Mode{}, nil)
 	a.split()
 	a.params()
 	change(a)
@@ -73,7 +73,7 @@ func TestGoldensHaveEveryKindOfExpression(t *testing.T) {
 	an := testAnalyzer()
 	for _, q := range goldenQueries(t) {
 		a := &analysis{parser: parser{f: an.f, text: q}, st: an.current(), plan: &Plan{}}
-		a.toks = lexAll(a.f, q, nil)
+		a.toks, _ = lexAll(a.f, q, Mode{}, nil)
 		for !a.is(tEOF) {
 			if _, err := a.parseStmt(); err != nil || a.is(tEOF) {
 				break

@@ -24,7 +24,8 @@ func (an *Analyzer) AnalyzeOpenly(query string, mode Mode, cat Catalog) (*Plan, 
 // TokenSpans returns the spans of the tokens of a text.
 func TokenSpans(query string) [][2]int {
 	var spans [][2]int
-	for _, t := range lexAll(dialects[dialect.SQLite], query, nil) {
+	toks, _ := lexAll(dialects[dialect.SQLite], query, Mode{}, nil)
+	for _, t := range toks {
 		if t.kind != tEOF {
 			spans = append(spans, [2]int{int(t.off), int(t.end)})
 		}

@@ -2,7 +2,7 @@ package sqlplan
 
 // keyword numbers the keywords that the parser knows, of all dialects together. Which of them a dialect has,
 // and which may stand for an identifier, is in its facts.
-type keyword uint8
+type keyword uint16
 
 const (
 	kwNone keyword = iota
@@ -176,7 +176,7 @@ type word struct {
 
 // wordTable finds keywords: open addressing over a fixed array, built once per dialect.
 type wordTable struct {
-	slots   [1024]uint8 // index into words + 1
+	slots   [2048]uint16 // index into words + 1
 	words   []word
 	classes [keywords]wordClass
 	longest int
@@ -189,7 +189,7 @@ func newWordTable(words []word) *wordTable {
 		for t.slots[h] != 0 {
 			h = (h + 1) % len(t.slots)
 		}
-		t.slots[h] = uint8(i + 1)
+		t.slots[h] = uint16(i + 1)
 		t.classes[w.kw] = w.class
 		t.longest = max(t.longest, len(w.text))
 	}
@@ -199,7 +199,7 @@ func newWordTable(words []word) *wordTable {
 func wordHash(s string) int {
 	n := len(s)
 	h := n*37 + int(s[0]|0x20)*11 + int(s[n-1]|0x20)*73 + int(s[n/2]|0x20)*151
-	return h % 1024
+	return h % 2048
 }
 
 // find returns the keyword that s is, or kwNone.

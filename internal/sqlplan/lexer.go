@@ -1,11 +1,16 @@
 package sqlplan
 
+import "strings"
+
 // lexer splits a text into tokens. White space and comments are the gaps between them. It allocates nothing
 // and never fails: what is no token is a tIllegal, which the parser accepts nowhere.
 type lexer struct {
 	f    *facts
 	text string
 	pos  int
+
+	mode  Mode
+	moded bool // the mode has decided how the text is read
 }
 
 // next returns the next token; at the end a tEOF, again and again.
@@ -63,7 +68,7 @@ func (l *lexer) next() token {
 			return l.token(tParam, i, j)
 		case cMinus:
 			if l.at(i+1) == '-' {
-				for i += 2; i < len(s) && s[i] != '\n'; i++ {
+				for i += 2; i < len(s) && !l.lineEnd(s[i]); i++ {
 					if s[i] == 0 {
 						return l.illegal(i, i+1, illegalNUL)
 					}
@@ -82,21 +87,11 @@ func (l *lexer) next() token {
 			if l.at(i+1) != '*' {
 				return l.token(tSlash, i, i+1)
 			}
-			// The database takes an unterminated comment for a comment, or for two operators when nothing
-			// follows it; nothing is lost by refusing both.
-			j := i + 2
-			for ; ; j++ {
-				if j+1 >= len(s) {
-					return l.illegal(i, len(s), illegalUnterminated)
-				}
-				if s[j] == 0 {
-					return l.illegal(j, j+1, illegalNUL)
-				}
-				if s[j] == '*' && s[j+1] == '/' {
-					break
-				}
+			end, t := l.comment(i)
+			if end == 0 {
+				return t
 			}
-			i = j + 2
+			i = end
 			spaced = false
 		case cLt:
 			switch l.at(i + 1) {
@@ -145,6 +140,33 @@ func (l *lexer) next() token {
 		}
 	}
 	return l.token(tEOF, len(s), len(s))
+}
+
+func (l *lexer) lineEnd(c byte) bool {
+	return c == '\n' || c < ' ' && strings.IndexByte(l.f.lineEnds, c) >= 0
+}
+
+// comment skips the comment that begins at i and returns the offset after it; 0 and an illegal token when it
+// doesn't end. SQLite takes an unterminated comment for a comment, or for two operators when nothing follows
+// it; nothing is lost by refusing both.
+func (l *lexer) comment(i int) (end int, t token) {
+	s := l.text
+	depth := 1
+	for j := i + 2; j+1 < len(s); j++ {
+		switch {
+		case s[j] == 0:
+			return 0, l.illegal(j, j+1, illegalNUL)
+		case s[j] == '*' && s[j+1] == '/':
+			if depth--; depth == 0 {
+				return j + 2, t
+			}
+			j++
+		case l.f.nestedComments && s[j] == '/' && s[j+1] == '*':
+			depth++
+			j++
+		}
+	}
+	return 0, l.illegal(i, len(s), illegalUnterminated)
 }
 
 // at returns the byte at i, or 0 beyond the end.
@@ -294,9 +316,10 @@ func (l *lexer) namedParam(i int) token {
 	return l.token(tParam, i, j)
 }
 
-// lexAll appends all tokens of the text to toks, a tEOF last, and settles which soft words are keywords.
-func lexAll(f *facts, text string, toks []token) []token {
-	l := lexer{f: f, text: text}
+// lexAll appends all tokens of the text to toks, a tEOF last, and settles which soft words are keywords. moded
+// tells whether another mode than the given one could read it otherwise.
+func lexAll(f *facts, text string, mode Mode, toks []token) (all []token, moded bool) {
+	l := lexer{f: f, text: text, mode: mode}
 	soft := false
 	for {
 		t := l.next()
@@ -308,14 +331,14 @@ func lexAll(f *facts, text string, toks []token) []token {
 			break
 		}
 	}
-	if soft {
-		f.softWords(toks)
+	if soft && f.softWords != nil {
+		f.softWords(f, toks)
 	}
-	return toks
+	return toks, l.moded
 }
 
-// softWords takes WINDOW, OVER and FILTER for identifiers unless the tokens around them make them keywords.
-func (f *facts) softWords(toks []token) {
+// sqliteSoftWords takes WINDOW, OVER and FILTER for identifiers unless the tokens around them make them keywords.
+func sqliteSoftWords(f *facts, toks []token) {
 	// The look-ahead takes more words for names than the grammar does, and INDEXED not.
 	name := func(i int) bool {
 		return i < len(toks) && toks[i].kw != kwIndexed &&
@@ -346,8 +369,10 @@ func (f *facts) softWords(toks []token) {
 // isName reports whether t may name a table, a column or another object.
 func (f *facts) isName(t *token) bool {
 	switch t.kind {
-	case tQuoted, tString:
+	case tQuoted:
 		return true
+	case tString:
+		return f.stringNames
 	case tWord:
 		if t.kw == kwNone {
 			return true
@@ -359,7 +384,10 @@ func (f *facts) isName(t *token) bool {
 }
 
 // ident returns the name that t spells.
-func (f *facts) ident(text string, t *token) string {
+func (f *facts) ident(text string, t *token) string { return f.name(text, t) }
+
+// asWritten is facts.name of a dialect that keeps the case of names, and has but one way to quote each kind.
+func asWritten(text string, t *token) string {
 	s := text[t.off:t.end]
 	if t.kind == tWord {
 		return s

@@ -8,9 +8,14 @@ import (
 	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
+func lexSQLite(text string) []token {
+	toks, _ := lexAll(&sqliteFacts, text, Mode{}, nil)
+	return toks
+}
+
 func lexKinds(text string) []kind {
 	var kinds []kind
-	for _, t := range lexAll(&sqliteFacts, text, nil) {
+	for _, t := range lexSQLite(text) {
 		kinds = append(kinds, t.kind)
 	}
 	return kinds
@@ -70,7 +75,7 @@ func TestSoftWordsAreKeywordsOnlyInTheirPlaces(t *testing.T) {
 		{"SELECT 1 FROM window", false},
 	} {
 		got := false
-		for _, tok := range lexAll(&sqliteFacts, c.text, nil) {
+		for _, tok := range lexSQLite(c.text) {
 			got = got || tok.kw == kwWindow || tok.kw == kwOver || tok.kw == kwFilter
 		}
 		if got != c.want {
@@ -115,7 +120,7 @@ func TestUnquote(t *testing.T) {
 // white space and comments.
 func checkTokens(t *testing.T, text string) {
 	at := 0
-	for _, tok := range lexAll(&sqliteFacts, text, nil) {
+	for _, tok := range lexSQLite(text) {
 		if int(tok.off) < at || tok.end < tok.off || int(tok.end) > len(text) {
 			t.Fatalf("token %d-%d after %d in %q", tok.off, tok.end, at, text)
 		}

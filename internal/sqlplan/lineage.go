@@ -216,7 +216,7 @@ func (a *analysis) compoundOrder(s *selectStmt, res *result, outer *scope) {
 			name := a.ident(e.tok)
 			a.spend(len(res.cols))
 			for i := range res.cols {
-				if c := &res.cols[i]; c.sure && equalFold(c.name, name) {
+				if c := &res.cols[i]; c.sure && a.f.same(c.name, name) {
 					hit = !c.lin.encrypted()
 					break
 				}
@@ -275,7 +275,7 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 		a.valuesCore(c, sc, res)
 		return res
 	}
-	a.from(sc, c.from, outer)
+	a.f.from(a, sc, c.from, outer)
 	res.cols = a.newCols(len(c.cols))
 	for i := range c.cols {
 		a.resultCol(&c.cols[i], sc, res)
@@ -284,7 +284,9 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 	if enc != nil && res.openOf != nil {
 		a.needAll(res.openOf, c.tok)
 	}
-	sc.aliases = res.cols
+	if a.f.aliasesVisible {
+		sc.aliases = res.cols
+	}
 	a.joins(sc, c.from)
 	if c.where != nil {
 		a.plain(sc, c.where, RuleExpression)
@@ -367,7 +369,7 @@ func (a *analysis) star(rc *resultCol, sc *scope, res *result) {
 	hit := false
 	a.spend(len(sc.rels))
 	for _, r := range sc.rels {
-		if r.qualifiedOnly || rc.table >= 0 && !r.answersTo("", name) {
+		if r.qualifiedOnly || rc.table >= 0 && !r.answersTo(a.f, "", name) {
 			continue
 		}
 		hit = true
@@ -389,11 +391,11 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 	if !r.isBase {
 		res.star = res.star || r.star
 		for _, c := range r.cols {
-			if !qualified && c.sure && r.merges(c.name) {
+			if !qualified && c.sure && r.merges(a.f, c.name) {
 				continue
 			}
 			c.star, c.alias = true, false
-			if !qualified && c.sure && sc.merged(c.name) {
+			if !qualified && c.sure && sc.merged(a.f, c.name) {
 				c.lin = c.lin.plainOnly()
 			}
 			c.sure = c.sure && a.keepsName(sc, r, c.name)
@@ -422,7 +424,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 		}
 	}
 	for _, n := range names {
-		if !qualified && r.merges(n) {
+		if !qualified && r.merges(a.f, n) {
 			continue
 		}
 		c := outCol{name: n, sure: a.keepsName(sc, r, n), star: true}
@@ -431,7 +433,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 				c.lin = lineage{col: col, inst: r.inst}
 			}
 		}
-		if !qualified && sc.merged(n) {
+		if !qualified && sc.merged(a.f, n) {
 			c.lin = c.lin.plainOnly()
 		}
 		res.cols = append(res.cols, c)
@@ -468,7 +470,7 @@ func (a *analysis) keepsName(sc *scope, r *relation, name string) bool {
 			names = append(names, o.cols[i].name)
 		}
 		for _, n := range names {
-			if equalFold(n, name) {
+			if a.f.same(n, name) {
 				return false
 			}
 		}
@@ -486,18 +488,18 @@ func (l lineage) plainOnly() lineage {
 }
 
 // merged reports whether a RIGHT or FULL JOIN of s merges columns of that name.
-func (s *scope) merged(name string) bool {
+func (s *scope) merged(f *facts, name string) bool {
 	for _, r := range s.rels {
-		if r.outer && (r.natural || r.merges(name)) {
+		if r.outer && (r.natural || r.merges(f, name)) {
 			return true
 		}
 	}
 	return false
 }
 
-// from makes relations of the items of FROM. Their ON conditions and arguments are left to joins, since they
-// may name any of the items.
-func (a *analysis) from(sc *scope, list []*source, outer *scope) {
+// sqliteFrom makes relations of the items of FROM. Their ON conditions and arguments are left to joins, since
+// they may name any of the items.
+func sqliteFrom(a *analysis, sc *scope, list []*source, outer *scope) {
 	for _, s := range list {
 		left := len(sc.rels)
 		a.spend(left)
@@ -507,7 +509,7 @@ func (a *analysis) from(sc *scope, list []*source, outer *scope) {
 			sc.rels = append(sc.rels, a.derived(s.alias, res, nil))
 		case s.nested != nil:
 			in := &scope{parent: outer, with: outer.with}
-			a.from(in, s.nested, outer)
+			a.f.from(a, in, s.nested, outer)
 			a.joins(in, s.nested)
 			if s.alias >= 0 {
 				for _, r := range in.rels {
@@ -587,7 +589,7 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 		c.lin.inst = r.remap(c.lin.inst)
 		// The database renames a repeated column; how is its own affair.
 		for j := 0; j < i && c.sure; j++ {
-			c.sure = !r.cols[j].sure || !equalFold(r.cols[j].name, c.name)
+			c.sure = !r.cols[j].sure || !a.f.same(r.cols[j].name, c.name)
 		}
 		r.unnamed = r.unnamed || !c.sure
 		r.vague = r.vague || !c.sure && c.lin.encrypted()
@@ -650,6 +652,9 @@ func (a *analysis) cteBody(c *cteState, sc *scope) *result {
 
 // joins analyses the ON conditions and function arguments of FROM.
 func (a *analysis) joins(sc *scope, list []*source) {
+	if a.f.joinScopes {
+		return
+	}
 	for _, s := range list {
 		for _, e := range s.args {
 			a.plain(sc, e, RuleFunction)
@@ -684,7 +689,7 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 		n := a.ident(u)
 		for _, r := range sc.rels {
 			a.spend(r.width())
-			lin, sure := r.has(n)
+			lin, sure := r.has(a.f, n)
 			if sure == cantTell {
 				a.refuse(RuleAmbiguousColumn, u, nil)
 			}
@@ -722,13 +727,13 @@ func (a *analysis) natural(lhs, rhs []*relation, s *source) {
 	for _, r := range rhs {
 		for _, n := range a.columnNames(r, s.tok) {
 			for _, m := range names {
-				if !equalFold(m, n) {
+				if !a.f.same(m, n) {
 					continue
 				}
 				r.merged = append(r.merged, n)
 				for _, side := range [][]*relation{lhs, rhs} {
 					for _, r := range side {
-						if lin, _ := r.has(n); lin.encrypted() {
+						if lin, _ := r.has(a.f, n); lin.encrypted() {
 							a.refuse(RuleJoined, s.tok, lin.col)
 						}
 					}

@@ -76,7 +76,7 @@ func TestWordsYieldsEveryNameThatATextCouldMean(t *testing.T) {
 	for _, q := range goldenQueries(t) {
 		words := map[string]bool{}
 		Words(q, func(w string) { words[w] = true })
-		for _, tok := range lexAll(&sqliteFacts, q, nil) {
+		for _, tok := range lexSQLite(q) {
 			if tok.kind != tWord && tok.kind != tQuoted && tok.kind != tString {
 				continue
 			}

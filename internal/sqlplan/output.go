@@ -63,7 +63,7 @@ func (a *analysis) hidden(sc *scope, lin lineage, p string) (expr, name, why str
 	a.spend(len(sc.rels))
 	for _, s := range sc.rels {
 		here = here || s == r
-		twice = twice || s != r && s.name != "" && equalFold(s.name, r.name)
+		twice = twice || s != r && s.name != "" && a.f.same(s.name, r.name)
 	}
 	if !here {
 		return "", "", unpinnedSubquery
@@ -82,7 +82,7 @@ func (a *analysis) hidden(sc *scope, lin lineage, p string) (expr, name, why str
 			continue
 		}
 		for j := range r.cols {
-			if j != i && equalFold(r.cols[j].name, c.name) {
+			if j != i && a.f.same(r.cols[j].name, c.name) {
 				return "", "", unpinnedDerived
 			}
 		}

@@ -122,7 +122,7 @@ func (a *analysis) checkParams() {
 		// SQLite numbers `$2` and `:2` in the order of their first appearance, `?2` by the number in it.
 		seen := 0
 		for _, u := range a.uses {
-			if s := a.text[a.toks[u.tok].off]; s != '?' {
+			if s := a.text[a.toks[u.tok].off]; s != '?' && a.f.firstUse {
 				if int(u.idx) > seen {
 					a.refuseAt(RuleParamNumber, int(a.toks[u.tok].off))
 				}

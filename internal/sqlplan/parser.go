@@ -128,8 +128,10 @@ func (p *parser) qname() name {
 // isBareAlias reports whether t is an alias where AS is left out.
 func (p *parser) isBareAlias(t *token) bool {
 	switch t.kind {
-	case tQuoted, tString:
+	case tQuoted:
 		return true
+	case tString:
+		return p.f.stringNames
 	case tWord:
 		return t.kw == kwNone || p.f.words.classes[t.kw] == fallback
 	}
@@ -187,11 +189,9 @@ func (p *parser) parseStmt() (s *stmt, err *syntaxError) {
 	}()
 	if p.acceptKw(kwExplain) {
 		s.explain = true
-		if p.acceptKw(kwQuery) {
-			p.expectKw(kwPlan)
-		}
+		p.f.explain(p)
 	}
-	p.command(s)
+	p.f.command(p, s)
 	if !p.is(tSemi) && !p.is(tEOF) {
 		p.fail()
 	}
@@ -199,13 +199,20 @@ func (p *parser) parseStmt() (s *stmt, err *syntaxError) {
 	return s, nil
 }
 
-// command parses one statement without EXPLAIN and without its semicolon.
-func (p *parser) command(s *stmt) {
+// sqliteExplain parses what may stand between EXPLAIN and its statement.
+func sqliteExplain(p *parser) {
+	if p.acceptKw(kwQuery) {
+		p.expectKw(kwPlan)
+	}
+}
+
+// sqliteCommand parses one statement without EXPLAIN and without its semicolon.
+func sqliteCommand(p *parser, s *stmt) {
 	switch p.cur().kw {
 	case kwWith, kwSelect, kwValues, kwInsert, kwReplace, kwUpdate, kwDelete:
 		p.query(s)
 	case kwBegin, kwCommit, kwEnd, kwRollback, kwSavepoint, kwRelease:
-		tx, n, ok := txStatement(p.f, p.text, p.toks[p.pos:])
+		tx, n, ok := p.f.txStatement(p.f, p.text, p.toks[p.pos:])
 		if !ok {
 			p.fail()
 		}
@@ -232,7 +239,7 @@ func (p *parser) query(s *stmt) {
 	switch p.cur().kw {
 	case kwSelect, kwValues:
 		s.kind = Select
-		s.sel = p.selectNoWith(w, first)
+		s.sel = p.f.query(p, w, first)
 	case kwInsert, kwReplace:
 		s.kind = Insert
 		s.ins = p.insert(w)

@@ -201,7 +201,7 @@ func (p *parser) atConstraint() bool {
 // columnDef parses a column of a table: its name, its type and its constraints.
 func (p *parser) columnDef(d *ddlStmt) {
 	c := columnDef{name: p.name(), generated: -1}
-	p.typeName()
+	p.f.typeName(p)
 	for p.columnConstraint(d, &c) {
 	}
 	d.columns = append(d.columns, c)

@@ -51,9 +51,9 @@ func (p *parser) growAll(e *expr, list []*expr) {
 // expr parses an expression whose operators all bind at least as tightly as bp.
 func (p *parser) expr(bp int) *expr {
 	p.enter()
-	e := p.prefix()
+	e := p.f.prefix(p)
 	for {
-		next := p.infix(e, bp)
+		next := p.f.infix(p, e, bp)
 		if next == nil {
 			break
 		}
@@ -87,9 +87,9 @@ var binary = [...]struct {
 	tNe:      {opNe, bpEquality},
 }
 
-// infix parses one operator and its right side after l, or returns nil when none follows that binds tightly
+// sqliteInfix parses one operator and its right side after l, or returns nil when none follows that binds tightly
 // enough.
-func (p *parser) infix(l *expr, min int) *expr {
+func sqliteInfix(p *parser, l *expr, min int) *expr {
 	t := p.cur()
 	if t.kind != tWord {
 		if int(t.kind) >= len(binary) || binary[t.kind].op == opInvalid || binary[t.kind].bp < min {
@@ -277,8 +277,8 @@ func (p *parser) sortList() []*expr {
 	}
 }
 
-// prefix parses an operand with the operators before it.
-func (p *parser) prefix() *expr {
+// sqlitePrefix parses an operand with the operators before it.
+func sqlitePrefix(p *parser) *expr {
 	t := p.cur()
 	tok := int32(p.pos)
 	switch t.kind {
@@ -545,15 +545,16 @@ func (p *parser) cast() *expr {
 	a := p.expr(bpNone)
 	p.expectKw(kwAs)
 	aux := int32(p.pos)
-	p.typeName()
+	p.f.typeName(p)
+	auxEnd := int32(p.pos)
 	p.expect(tRParen)
 	e := p.over(opCast, tok, a, nil)
-	e.aux = aux
+	e.aux, e.auxEnd = aux, auxEnd
 	return e
 }
 
-// typeName parses a type, perhaps empty: words and up to two numbers in parentheses.
-func (p *parser) typeName() {
+// sqliteTypeName parses a type, perhaps empty: words and up to two numbers in parentheses.
+func sqliteTypeName(p *parser) {
 	if !p.isBareAlias(p.cur()) {
 		return
 	}

@@ -34,13 +34,13 @@ func (p *parser) selectStmt() *selectStmt {
 	if p.isKw(kwWith) {
 		w = p.with()
 	}
-	s := p.selectNoWith(w, first)
+	s := p.f.query(p, w, first)
 	p.leave()
 	return s
 }
 
-// selectNoWith parses a query after its WITH clause w, which may be nil and began at token first.
-func (p *parser) selectNoWith(w *with, first int) *selectStmt {
+// sqliteQuery parses a query after its WITH clause w, which may be nil and began at token first.
+func sqliteQuery(p *parser, w *with, first int) *selectStmt {
 	s := &selectStmt{with: w, tok: int32(first)}
 	for {
 		c := p.core()

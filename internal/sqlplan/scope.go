@@ -89,9 +89,9 @@ func (r *relation) width() int {
 	return len(r.cols)
 }
 
-func (r *relation) merges(name string) bool {
+func (r *relation) merges(f *facts, name string) bool {
 	for _, m := range r.merged {
-		if equalFold(m, name) {
+		if f.same(m, name) {
 			return true
 		}
 	}
@@ -110,7 +110,7 @@ const (
 )
 
 // has looks a column up.
-func (r *relation) has(name string) (lineage, certainty) {
+func (r *relation) has(f *facts, name string) (lineage, certainty) {
 	if r.isBase {
 		if r.table == nil {
 			return lineage{}, mayHave
@@ -125,7 +125,7 @@ func (r *relation) has(name string) (lineage, certainty) {
 		return lineage{col: c, inst: r.inst}, shouldHas
 	}
 	for i := range r.cols {
-		if c := &r.cols[i]; c.sure && equalFold(c.name, name) {
+		if c := &r.cols[i]; c.sure && f.same(c.name, name) {
 			return c.lin, hasIt
 		}
 	}
@@ -180,7 +180,7 @@ func (a *analysis) findCTE(w *withScope, name string) *cteState {
 	for ; w != nil; w = w.parent {
 		a.spend(len(w.ctes))
 		for _, c := range w.ctes {
-			if equalFold(c.name, name) {
+			if a.f.same(c.name, name) {
 				return c
 			}
 		}
@@ -251,7 +251,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 			}
 			a.spend(r.width())
 			base = base || r.isBase
-			lin, sure := r.has(name)
+			lin, sure := r.has(a.f, name)
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
@@ -265,7 +265,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 					found = lin
 					continue
 				}
-				if !r.merges(name) && (lin.encrypted() || found.encrypted()) {
+				if !r.merges(a.f, name) && (lin.encrypted() || found.encrypted()) {
 					a.refuse(RuleAmbiguousColumn, e.tok, nil)
 				}
 				if !found.encrypted() {
@@ -273,7 +273,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 				}
 			}
 		}
-		if should && s.merged(name) {
+		if should && s.merged(a.f, name) {
 			q.held = lineage{}
 		}
 		if hits > 0 {
@@ -283,7 +283,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 				}
 				return lineage{}
 			}
-			if s.merged(name) {
+			if s.merged(a.f, name) {
 				found = found.plainOnly()
 			}
 			return a.settle(e, name, q, inner, found)
@@ -293,7 +293,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 		}
 		a.spend(len(s.aliases))
 		for i := range s.aliases {
-			if c := &s.aliases[i]; c.alias && equalFold(c.name, name) {
+			if c := &s.aliases[i]; c.alias && a.f.same(c.name, name) {
 				if !c.lin.encrypted() {
 					return q.held
 				}
@@ -343,7 +343,7 @@ func (a *analysis) knows(r *relation, name string) certainty {
 			return mayHave
 		}
 		for _, c := range cols {
-			if equalFold(c, name) {
+			if a.f.same(c, name) {
 				return hasIt
 			}
 		}
@@ -353,7 +353,7 @@ func (a *analysis) knows(r *relation, name string) certainty {
 
 func (a *analysis) isRowID(name string) bool {
 	for _, n := range a.f.rowIDs {
-		if equalFold(n, name) {
+		if a.f.same(n, name) {
 			return true
 		}
 	}
@@ -370,12 +370,12 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 		hits := 0
 		a.spend(len(s.rels))
 		for _, r := range s.rels {
-			if !r.answersTo(schema, table) {
+			if !r.answersTo(a.f, schema, table) {
 				continue
 			}
 			a.spend(r.width())
 			known = true
-			lin, sure := r.has(name)
+			lin, sure := r.has(a.f, name)
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
@@ -405,14 +405,14 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 }
 
 // answersTo reports whether columns of r may be written as [schema.]table.column.
-func (r *relation) answersTo(schema, table string) bool {
-	if r.name == "" || !equalFold(r.name, table) {
+func (r *relation) answersTo(f *facts, schema, table string) bool {
+	if r.name == "" || !f.same(r.name, table) {
 		return false
 	}
 	if schema == "" {
 		return true
 	}
-	return r.isBase && (r.base.Schema == "" || equalFold(r.base.Schema, schema))
+	return r.isBase && (r.base.Schema == "" || f.same(r.base.Schema, schema))
 }
 
 // columns returns a table's columns in the database. ok is false when they aren't known: then they are asked

@@ -36,13 +36,21 @@ const (
 	tEq // = and ==
 	tNe // <> and !=
 	tArrow
+	tOp       // another operator
+	tCast     // ::
+	tAssign   // :=
+	tNamedArg // =>
+	tColon
+	tLBracket
+	tRBracket
+	tBits // B'…' and X'…' where these are bit strings
 )
 
 // token is one token of a text. Tokens are small because a text may have a million of them.
 type token struct {
 	kind     kind
-	kw       keyword // of a tWord that is a keyword where it stands
 	why      illegal // of a tIllegal
+	kw       keyword // of a tWord that is a keyword where it stands
 	off, end int32
 }
 

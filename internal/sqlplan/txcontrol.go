@@ -16,7 +16,7 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 	}
 	l := lexer{f: f, text: query}
 	t := l.next()
-	if !txBegins(t.kw) {
+	if !f.txWord(t.kw) {
 		// One statement, perhaps with a semicolon at its end.
 		if i := strings.IndexByte(query[t.off:], ';'); i < 0 || strings.TrimSpace(query[int(t.off)+i+1:]) == "" {
 			return nil
@@ -62,7 +62,7 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 			continue
 		}
 		buf[n] = token{kind: tEOF}
-		if tx, _, ok := txStatement(f, query, buf[:n+1]); ok {
+		if tx, _, ok := f.txStatement(f, query, buf[:n+1]); ok {
 			found = append(found, tx)
 		}
 		if t.kind != tSemi {
@@ -90,8 +90,8 @@ func isCreateTrigger(toks []token) bool {
 	return i == len(toks)-1 && toks[i].kw == kwTrigger
 }
 
-// txBegins reports whether a transaction control statement begins with kw.
-func txBegins(kw keyword) bool {
+// sqliteTxWord reports whether a transaction control statement begins with kw.
+func sqliteTxWord(kw keyword) bool {
 	switch kw {
 	case kwBegin, kwCommit, kwEnd, kwRollback, kwSavepoint, kwRelease:
 		return true
@@ -99,9 +99,9 @@ func txBegins(kw keyword) bool {
 	return false
 }
 
-// txStatement reads a transaction control statement that begins with the first token and ends before a
+// sqliteTxStatement reads a transaction control statement that begins with the first token and ends before a
 // semicolon or the end of the text. n is the number of its tokens.
-func txStatement(f *facts, text string, toks []token) (tx TxStatement, n int, ok bool) {
+func sqliteTxStatement(f *facts, text string, toks []token) (tx TxStatement, n int, ok bool) {
 	i := 1
 	next := func(kw keyword) bool {
 		if toks[i].kw == kw {
