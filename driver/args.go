@@ -106,22 +106,23 @@ func convertColumn(nv *driver.NamedValue, cc columnConverter, want int) error {
 var errNamedTwice = errors.New("two arguments of one name")
 
 // bind finds the argument of each of the plan's parameters: by name where the statement names parameters
-// and the program names arguments, else by ordinal.
-func bind(p *sqlplan.Plan, args []driver.NamedValue) ([]int, error) {
+// and the program names arguments, else by ordinal. The first skip arguments are options of the driver.
+func bind(p *sqlplan.Plan, args []driver.NamedValue, skip int, named bool) ([]int, error) {
 	byName := false
 	for i := range args {
-		byName = byName || args[i].Name != ""
+		byName = byName || named && args[i].Name != ""
 	}
 	at := make([]int, len(p.Params))
 	if !byName {
-		if len(args) != len(p.Params) {
-			return nil, fmt.Errorf("sql: expected %d arguments, got %d", len(p.Params), len(args))
+		if len(args)-skip != len(p.Params) {
+			return nil, fmt.Errorf("sql: expected %d arguments, got %d", len(p.Params), len(args)-skip)
 		}
 		for i, par := range p.Params {
-			if par.Index < 1 || par.Index > len(args) || args[par.Index-1].Ordinal != par.Index {
+			n := par.Index + skip
+			if par.Index < 1 || n > len(args) || args[n-1].Ordinal != n {
 				return nil, fmt.Errorf("sql: no argument for parameter %d", par.Index)
 			}
-			at[i] = par.Index - 1
+			at[i] = n - 1
 		}
 		return at, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,19 +22,26 @@ type catalog struct {
 	version atomic.Uint64 // grows whenever tables may have changed
 	allOK   atomic.Uint64 // schema version + 1 whose tables were all checked, at the present catalogue version
 
-	mu     sync.Mutex // guards the fields below; never held over a query
-	seen   string     // the database's own version of its tables, when it was last asked for
-	tables map[sqlplan.TableName]*tableInfo
-	ok     map[*tags.Table]bool // checked against the tags
+	log *slog.Logger // hears of views and children of registered tables; nil: nobody does
+
+	mu       sync.Mutex // guards the fields below; never held over a query
+	seen     string     // the database's own version of its tables, when it was last asked for
+	tables   map[sqlplan.TableName]*tableInfo
+	ok       map[*tags.Table]bool // checked against the tags
+	reported map[string]bool      // views and children that the log has heard of
 }
 
 // tableInfo is one table of the database.
 type tableInfo struct {
+	name     sqlplan.TableName // as the catalogue spells it; empty where the statement's own name does
 	view     bool
 	columns  []columnInfo
 	uniques  []uniqueInfo
 	strict   bool // SQLite: types are enforced
 	collated bool // some column may compare otherwise than byte for byte
+	// dependents are views that read the table and children of it, "view public.v": the wrapper can't see
+	// through them.
+	dependents []string
 }
 
 type columnInfo struct {
@@ -41,20 +50,33 @@ type columnInfo struct {
 	generated bool
 	hidden    bool // not part of `*`
 	def       string
+	length    int  // of a type that holds so many characters at most; 0: unbounded
+	folds     bool // compared otherwise than byte for byte
 }
 
 type uniqueInfo struct {
-	name    string // "" for one that the table's definition makes
-	columns []string
-	folds   []bool // by column: compared otherwise than byte for byte
+	name    string   // "" for one that the table's definition makes
+	columns []string // "" for an expression
+	folds   []bool   // by column: compared otherwise than byte for byte
+
+	// Where the database tells them:
+	schema, constraint string
+	expressions        []string // by column: its text
 }
 
 func newCatalog(d dialect.Dialect) (*catalog, error) {
 	db, ok := databases[d]
 	if !ok {
-		return nil, fmt.Errorf("dialect %v isn't in this version: want %v", d, dialect.SQLite)
+		var names []string
+		for d := range databases {
+			names = append(names, d.String())
+		}
+		slices.Sort(names)
+		return nil, fmt.Errorf("dialect %v isn't in this version: want one of %s", d, strings.Join(names, ", "))
 	}
-	return &catalog{db: db, tables: map[sqlplan.TableName]*tableInfo{}, ok: map[*tags.Table]bool{}}, nil
+	return &catalog{
+		db: db, tables: map[sqlplan.TableName]*tableInfo{}, ok: map[*tags.Table]bool{}, reported: map[string]bool{},
+	}, nil
 }
 
 func folded(name sqlplan.TableName) sqlplan.TableName {
@@ -85,9 +107,9 @@ func (c *catalog) changed(version string) bool {
 
 // info returns the table, asking the database on conn when it isn't known; nil when there is none.
 func (c *catalog) info(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tableInfo, error) {
-	name = folded(name)
+	key := folded(name)
 	c.mu.Lock()
-	info, ok := c.tables[name]
+	info, ok := c.tables[key]
 	version := c.version.Load()
 	c.mu.Unlock()
 	if ok {
@@ -103,9 +125,39 @@ func (c *catalog) info(ctx context.Context, conn rawConn, name sqlplan.TableName
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.version.Load() == version {
-		c.tables[name] = info
+		c.tables[key] = info
 	}
 	return info, nil
+}
+
+// isUUID tells whether a column's type is uuid.
+func (c *catalog) isUUID(ctx context.Context, conn rawConn, col *tags.Column) (bool, error) {
+	info, err := c.info(ctx, conn, sqlplan.TableName{Schema: col.Table.Schema, Name: col.Table.Name})
+	if err != nil || info == nil {
+		return false, err
+	}
+	have := info.column(col.Name)
+	return have != nil && strings.EqualFold(have.typ, "uuid"), nil
+}
+
+// unchanged reads tables anew, on conn, and reports whether their columns are those that are remembered. If
+// they aren't, everything is forgotten.
+func (c *catalog) unchanged(ctx context.Context, conn rawConn, tables []*tags.Table) (bool, error) {
+	for _, t := range tables {
+		name := sqlplan.TableName{Schema: t.Schema, Name: t.Name}
+		c.mu.Lock()
+		was := c.tables[folded(name)]
+		c.mu.Unlock()
+		now, err := c.db.read(ctx, conn, name)
+		if err != nil {
+			return false, fmt.Errorf("read catalogue of table %v: %w", t, err)
+		}
+		if was == nil || now == nil || !slices.Equal(was.columns, now.columns) {
+			c.forget()
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // verify checks the registered tables against the database: all of them (tables nil), or those that a
@@ -143,6 +195,7 @@ func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tabl
 			c.ok[t] = true
 		}
 		c.mu.Unlock()
+		c.report(t, info)
 	}
 	if all && !missing {
 		c.mu.Lock()
@@ -152,6 +205,22 @@ func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tabl
 		c.mu.Unlock()
 	}
 	return nil
+}
+
+// report tells the log, once, what reaches a registered table past the wrapper.
+func (c *catalog) report(t *tags.Table, info *tableInfo) {
+	if c.log == nil {
+		return
+	}
+	for _, d := range info.dependents {
+		c.mu.Lock()
+		said := c.reported[d]
+		c.reported[d] = true
+		c.mu.Unlock()
+		if !said {
+			c.log.Warn("asherah-sql: statements on it are not encrypted: it reaches a table with encrypted columns past the wrapper", "dependent", d, "table", t.String())
+		}
+	}
 }
 
 func (c *catalog) check(t *tags.Table, info *tableInfo) error {
@@ -189,6 +258,9 @@ func (t *tableInfo) foldsIn(name string) bool {
 	for _, u := range t.uniques {
 		for i, c := range u.columns {
 			if u.folds[i] && strings.EqualFold(c, name) {
+				return true
+			}
+			if c == "" && i < len(u.expressions) && strings.Contains(strings.ToLower(u.expressions[i]), strings.ToLower(name)) {
 				return true
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
 )
 
 // conn is a wrapped connection. Like every driver.Conn it is used by one goroutine at a time.
@@ -23,6 +24,10 @@ type conn struct {
 	keysInProcess bool // the overlay's store isn't in the database: no transaction touches it
 	inTx          bool // a transaction is believed to be open; see tx.go
 	closed        bool
+
+	mode          sqlplan.Mode // the settings that decide how a text is read, when they were last asked for
+	charsetOK     bool         // texts with bytes from 0x80 on are read as they stand
+	charsetVaries bool         // a text has changed, or may have changed, the character set
 }
 
 // The four shapes of a connection.
@@ -83,6 +88,10 @@ func (c *conn) raw() rawConn { return rawConn{c.inner} }
 
 // exec is ExecContext: plan, seal, send.
 func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	query, args, err := c.rewritten(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
 	s, err := c.plan(ctx, query)
 	if err != nil {
 		return nil, err
@@ -107,6 +116,10 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 
 // query is QueryContext: plan, seal, send, and open what comes back.
 func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	query, args, err := c.rewritten(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
 	s, err := c.plan(ctx, query)
 	if err != nil {
 		return nil, err

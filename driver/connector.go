@@ -168,6 +168,7 @@ func newConnector(base driver.Connector, d dialect.Dialect, cfg Config) (*connec
 	if err := probe.Close(); err != nil {
 		return nil, err
 	}
+	cat.log = cfg.Logger
 	c := &connector{core: core{base: base, dialect: d, cfg: cfg, catalog: cat}, keys: cfg.Keys}
 	if c.plans, err = newPlans(&c.core); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -17,8 +18,22 @@ type database struct {
 	oneWriter bool
 	// place names the file behind a connection, "" for a database in memory. Only asked with oneWriter.
 	place func(ctx context.Context, conn rawConn) (string, error)
-	// version changes whenever the tables that a connection sees do.
+	// version changes whenever the tables that a connection sees do. nil: nothing cheap tells, the tables
+	// themselves are read again.
 	version func(ctx context.Context, conn rawConn) (string, error)
+	// mode asks for the settings on which the meaning of a text depends; nil: there are none. It is kept for
+	// a connection until a text holds modeWord; with modeWord empty it is asked for each time.
+	mode     func(ctx context.Context, conn rawConn) (sqlplan.Mode, error)
+	modeWord string
+	// charset says why texts with bytes from 0x80 on can't be read in the connection's character set; names:
+	// those of registered tables are such texts. nil: they always can. It is kept for a connection until a
+	// text holds one of charsetWords.
+	charset      func(ctx context.Context, conn rawConn, names bool) error
+	charsetWords []string
+	// uuids: columns of the type uuid give back its canonical text, however it was spelled.
+	uuids bool
+	// named: arguments have names. Otherwise a name that the program gives is passed on and means nothing.
+	named bool
 	// read returns a table of the database; nil when there is none.
 	read func(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tableInfo, error)
 	// check says why an envelope isn't safe in a column, with the DDL that mends it.
@@ -31,9 +46,13 @@ type database struct {
 
 var databases = map[dialect.Dialect]*database{
 	dialect.SQLite: {
-		oneWriter: true, place: placeSQLite, version: versionSQLite,
+		oneWriter: true, place: placeSQLite, version: versionSQLite, named: true,
 		read: readSQLite, check: checkSQLite, exact: exactSQLite,
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
+	},
+	dialect.Postgres: {
+		mode: modePostgres, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, uuids: true,
+		read: readPostgres, check: checkPostgres, exact: exactPostgres, quote: quotePostgres,
 	},
 }
 
@@ -72,8 +91,18 @@ func busy(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "database table is locked") || strings.Contains(err.Error(), "SQLITE_BUSY"))
 }
 
+// sqlState is what errors of PostgreSQL drivers (pgx, lib/pq) have.
+type sqlState interface{ SQLState() string }
+
+// readOnly tells whether a write failed because the database, or the session, takes none.
 func readOnly(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "readonly database")
+	if err == nil {
+		return false
+	}
+	if s := sqlState(nil); errors.As(err, &s) {
+		return s.SQLState() == "25006" // read_only_sql_transaction: a replica, or default_transaction_read_only
+	}
+	return strings.Contains(err.Error(), "readonly database")
 }
 
 func inTransaction(err error) bool {

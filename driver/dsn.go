@@ -34,6 +34,19 @@ func splitParams(d dialect.Dialect, dsn string) (plain string, params []param, e
 	isURL := strings.Contains(dsn, "://")
 	switch {
 	case d == dialect.Postgres && !isURL:
+		// pgx's RegisterConnConfig gives a bare name for a connection string; parameters follow it as in
+		// either of the forms.
+		if q := strings.IndexByte(dsn, '?'); q > 0 && strings.IndexAny(dsn[:q], "= '\\") < 0 {
+			return splitQuery(dsn)
+		}
+		name, rest, _ := strings.Cut(dsn, " ")
+		if name != "" && !strings.ContainsAny(name, "='\\") && !strings.HasPrefix(strings.TrimLeft(rest, " "), "=") {
+			plain, params, err := splitKeyValue(rest)
+			if err != nil || params == nil {
+				return dsn, nil, err
+			}
+			return strings.TrimRight(name+" "+plain, " "), params, nil
+		}
 		return splitKeyValue(dsn)
 	case d == dialect.SQLServer && !isURL:
 		return splitSemicolons(dsn)

@@ -156,6 +156,8 @@ func keyStore(c *core) (metastore.Store, *sql.DB, error) {
 		}
 	case c.dialect == dialect.SQLite:
 		return nil, nil, nil
+	case pooled(base):
+		return nil, nil, fmt.Errorf("connector of a pgx pool: keys need a connection that isn't one of the pool's, which may be its last: give %smetastore_dsn or driver.Config.MetastoreConnector", paramPrefix)
 	}
 	// Keys are made on a connection of their own, so that a user's rollback can't take them back and a
 	// pool of one can't wait for itself.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/asherah-sql/asherah-sql/cache"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -22,6 +23,11 @@ type statement struct {
 	ddl     bool
 	rows    int  // statements that return rows
 	spelled bool // an INSERT without a column list was given the one of the catalogue
+
+	wide bool // it holds bytes from 0x80 on, and touches a table or could
+	sets bool // it may change the settings that decide how a text is read
+
+	uuids map[*tags.Column]bool // partition columns of strings whose type in the database is uuid
 
 	schema, catalog uint64 // versions it was made with
 }
@@ -43,6 +49,25 @@ type plans struct {
 	refuse   bool // asherah_unpinned=refuse
 
 	touching, passing cache.Cache[string, *statement]
+
+	wide atomic.Uint64 // schema version·2 + 2, + 1 when some registered name isn't ASCII
+}
+
+// wideNames tells whether a registered table's name isn't ASCII: such a name has other bytes in other
+// character sets.
+func (p *plans) wideNames() bool {
+	v := 2*p.schema.Version() + 2
+	if w := p.wide.Load(); w&^1 == v {
+		return w != v
+	}
+	w := v
+	for _, t := range p.schema.Tables() {
+		if !ascii(t.Name) {
+			w = v + 1
+		}
+	}
+	p.wide.Store(w)
+	return w != v
 }
 
 func newPlans(c *core) (*plans, error) {
@@ -65,11 +90,21 @@ func (s *statement) passes() bool { return !s.plan.Touches }
 // plan returns the plan for query, from the cache or by analysing it; a refusal is a *RefusedError.
 func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
 	s, err := c.planned(ctx, query)
+	if err == nil && (s.wide || s.sets) {
+		err = c.minds(ctx, s)
+	}
 	if err != nil || !s.spelled {
 		return s, err
 	}
 	// Values go by the order of the columns here, so the columns must be those of this very moment and this
 	// very connection, which may have a temporary table of the name.
+	if c.core.catalog.db.version == nil {
+		same, err := c.core.catalog.unchanged(ctx, c.raw(), s.tables)
+		if err != nil || same {
+			return s, err
+		}
+		return c.planned(ctx, query)
+	}
 	version, err := c.core.catalog.db.version(ctx, c.raw())
 	if err != nil {
 		return nil, err
@@ -103,12 +138,15 @@ func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 			return c.planned(ctx, query) // one was registered just before
 		}
 	}
+	s.sets = c.core.catalog.db.setsMode(query)
+	s.wide = (!s.passes() || p.wideNames()) && !ascii(query)
 	if p.txText {
 		s.tx = sqlplan.TxControl(query, c.core.dialect)
 	}
 	switch {
-	case len(query) > planMaxText || s.plan.HasLiterals:
-		// A text with a literal in an encrypted position is a secret: it is kept nowhere.
+	case len(query) > planMaxText || s.plan.HasLiterals || s.plan.Moded:
+		// A text with a literal in an encrypted position is a secret: it is kept nowhere. One whose meaning
+		// depends on a setting is read anew each time.
 	case s.passes():
 		p.passing.Put(query, s)
 	default:
@@ -120,8 +158,15 @@ func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	var view catalogView
 	var err error
+	var mode sqlplan.Mode
 	for range maxTables {
-		s.plan, err = c.core.plans.analyzer.Analyze(query, sqlplan.Mode{}, &view)
+		s.plan, err = c.core.plans.analyzer.Analyze(query, mode, &view)
+		if unmoded := (*sqlplan.NeedMode)(nil); errors.As(err, &unmoded) && !mode.Known {
+			if mode, err = c.readMode(ctx); err != nil {
+				return err
+			}
+			continue
+		}
 		var need *sqlplan.NeedColumns
 		if !errors.As(err, &need) {
 			break
@@ -157,6 +202,9 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	if err := c.upsertable(ctx, query, s); err != nil {
 		return err
 	}
+	if err := c.findUUIDs(ctx, s); err != nil {
+		return err
+	}
 	s.decodes = s.plan.Hidden > 0
 	for _, o := range s.plan.Outputs {
 		s.decodes = s.decodes || o.Column != nil || o.Name != ""
@@ -168,6 +216,31 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 				Remedy: "select the column from its table directly, together with its partition column",
 			}
 		}
+	}
+	return nil
+}
+
+// findUUIDs notes the partition columns whose values the database would change to a uuid's canonical text.
+func (c *conn) findUUIDs(ctx context.Context, s *statement) error {
+	if !c.core.catalog.db.uuids {
+		return nil
+	}
+	for i := range s.plan.Values {
+		p := s.plan.Values[i].Column.Partition
+		if p == nil || p.Kind != tags.KindString {
+			continue
+		}
+		if _, ok := s.uuids[p]; ok {
+			continue
+		}
+		is, err := c.core.catalog.isUUID(ctx, c.raw(), p)
+		if err != nil {
+			return err
+		}
+		if s.uuids == nil {
+			s.uuids = map[*tags.Column]bool{}
+		}
+		s.uuids[p] = is
 	}
 	return nil
 }

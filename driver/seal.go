@@ -28,6 +28,7 @@ type sealing struct {
 	s     *statement
 	args  []driver.NamedValue
 	at    []int // parameter → argument
+	skip  int   // leading arguments that are options of the wrapped driver
 	force inForce
 	scope *envelope.Scope
 
@@ -42,11 +43,12 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 		return outgoing{query: query, args: args}, convertible(args)
 	}
 	p := s.plan
-	at, err := bind(p, args)
+	skip := c.options(args)
+	at, err := bind(p, args, skip, c.core.catalog.db.named)
 	if err != nil {
 		return outgoing{}, err
 	}
-	x := &sealing{c: c, ctx: ctx, query: query, s: s, args: args, at: at, force: c.core.inForce(ctx)}
+	x := &sealing{c: c, ctx: ctx, query: query, s: s, args: args, at: at, skip: skip, force: c.core.inForce(ctx)}
 	defer func() {
 		if x.scope != nil {
 			x.scope.Close()
@@ -159,7 +161,7 @@ func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) 
 		return id, false, err
 	case sqlplan.FromSources:
 		for i, src := range v.Partition.Sources {
-			one, err := partitionText(v.Column, x.source(src))
+			one, err := x.s.partitionText(v.Column, x.source(src))
 			if err != nil {
 				return "", false, err
 			}
@@ -182,7 +184,7 @@ func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) 
 		if found == nil {
 			return "", true, nil
 		}
-		if id, err = partitionText(v.Column, found); err != nil {
+		if id, err = x.s.partitionText(v.Column, found); err != nil {
 			return "", false, err
 		}
 	default:
@@ -195,6 +197,20 @@ func partitionText(col *tags.Column, v any) (string, error) {
 	id, err := col.Partition.PartitionText(v)
 	if errors.Is(err, tags.ErrEmpty) {
 		return "", fmt.Errorf("%w: the row's %s is NULL or empty", ErrNoPartition, col.Partition.Name)
+	}
+	return id, err
+}
+
+// partitionText is partitionText for a statement that stores: where the partition column is of the type uuid,
+// the database changes other spellings of one to the canonical text, and so it is what is sealed for.
+func (s *statement) partitionText(col *tags.Column, v any) (string, error) {
+	id, err := partitionText(col, v)
+	if err == nil && s.uuids[col.Partition] {
+		canonical, ok := tags.CanonicalUUID(id)
+		if !ok {
+			return "", fmt.Errorf("the row's %s is no UUID, as its column's type wants it", col.Partition.Name)
+		}
+		return canonical, nil
 	}
 	return id, err
 }
@@ -318,7 +334,8 @@ func (x *sealing) arguments(sealed map[int]any) ([]driver.NamedValue, error) {
 		}
 		return out, nil
 	}
-	out := make([]driver.NamedValue, 0, len(p.Args))
+	out := make([]driver.NamedValue, 0, x.skip+len(p.Args))
+	out = append(out, x.args[:x.skip]...)
 	for _, a := range p.Args {
 		if a.Lookup > 0 && !x.needs(a.Lookup-1) {
 			continue

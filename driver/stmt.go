@@ -81,6 +81,11 @@ func withOrdinals(args []driver.Value) []driver.NamedValue {
 
 // ExecContext seals the arguments and executes the statement.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if s.s.sets {
+		if err := s.c.minds(ctx, s.s); err != nil {
+			return nil, err
+		}
+	}
 	if s.s.passes() && len(s.s.tx) == 0 {
 		return callStmtExec(ctx, s.inner, args)
 	}
@@ -108,6 +113,11 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 
 // QueryContext seals the arguments, executes the statement and opens its rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	if s.s.sets {
+		if err := s.c.minds(ctx, s.s); err != nil {
+			return nil, err
+		}
+	}
 	if s.s.passes() && len(s.s.tx) == 0 {
 		return callStmtQuery(ctx, s.inner, args)
 	}

@@ -72,3 +72,13 @@ func hexDigit(c byte) (d byte, ok bool) {
 	}
 	return 0, false
 }
+
+// CanonicalUUID returns the canonical text of a UUID in any of the text forms that a column of KindUUID takes
+// (see [Column.AppendText]); ok is false when s is none.
+func CanonicalUUID(s string) (text string, ok bool) {
+	u, ok := parseUUID(s)
+	if !ok {
+		return "", false
+	}
+	return string(appendUUID(make([]byte, 0, 36), u)), true
+}
