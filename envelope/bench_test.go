@@ -121,6 +121,12 @@ func BenchmarkSeal(b *testing.B) {
 				must(sc.AppendSeal(ctx, out[:0], "tenant", payload, text("users.email")))
 				sc.Close()
 			}},
+			{"Scope-single", func() {
+				sc := w.f.Scope()
+				sc.Single()
+				must(sc.AppendSeal(ctx, out[:0], "tenant", payload, text("users.email")))
+				sc.Close()
+			}},
 			{"Scope-next", func() { must(scope.AppendSeal(ctx, out[:0], "tenant", payload, text("users.email"))) }},
 		} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, size), func(b *testing.B) { ratio(b, floor, c.fn) })
@@ -145,6 +151,10 @@ func BenchmarkOpen(b *testing.B) {
 		binary := must(w.s.AppendSeal(ctx, nil, payload, Binding{Context: "users.email", Encoding: EncodingBinary}))
 		scope := w.f.Scope()
 		defer scope.Close()
+		row, rows := 0, make([][]byte, 1000) // a result whose rows were written one by one
+		for i := range rows {
+			rows[i] = must(w.s.AppendSeal(ctx, nil, payload, binding))
+		}
 		for _, c := range []struct {
 			name string
 			fn   func()
@@ -161,6 +171,10 @@ func BenchmarkOpen(b *testing.B) {
 				sc.Close()
 			}},
 			{"Scope-next", func() { must(scope.AppendOpen(ctx, out[:0], "tenant", bound, binding)) }},
+			{"Scope-rows", func() {
+				must(scope.AppendOpen(ctx, out[:0], "tenant", rows[row], binding))
+				row = (row + 1) % len(rows)
+			}},
 		} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, size), func(b *testing.B) { ratio(b, floor, c.fn) })
 		}

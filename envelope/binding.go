@@ -142,17 +142,15 @@ const (
 //
 // A nil binding makes the associated data of the wrapped key.
 func appendBoundAD1(dst []byte, n *naming, partition string, b *Binding) []byte {
-	purpose := purposeData1
 	if b == nil {
-		purpose = purposeKey1
+		return appendItem(append(dst, n.keyAD1...), partition)
 	}
-	dst = appendItem(dst, purpose)
-	dst = appendItem(dst, n.service)
-	dst = appendItem(dst, n.product)
-	dst = appendItem(dst, partition)
-	if b == nil {
-		return dst
-	}
+	return appendBoundDataAD1(dst, n, partition, b, b.Token)
+}
+
+// appendBoundDataAD1 makes the associated data of a payload with this token.
+func appendBoundDataAD1(dst []byte, n *naming, partition string, b *Binding, token []byte) []byte {
+	dst = appendItem(append(dst, n.dataAD1...), partition)
 	dst = appendItem(dst, b.Context)
 	if b.Bound {
 		dst = append(dst, 1, 1)
@@ -160,11 +158,22 @@ func appendBoundAD1(dst []byte, n *naming, partition string, b *Binding) []byte 
 		dst = append(dst, 1, 0)
 	}
 	dst = appendItem(dst, b.Bind)
-	dst = appendItem(dst, b.Token)
+	dst = appendItem(dst, token)
 	return appendItem(dst, b.Encoding.String())
 }
 
+// boundAD1Prefix is the part that is the same for all records of a factory.
+func boundAD1Prefix(purpose string, n *naming) string {
+	dst := appendItem([]byte(nil), purpose)
+	dst = appendItem(dst, n.service)
+	return string(appendItem(dst, n.product))
+}
+
 func appendItem[T string | []byte](dst []byte, item T) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(item)))
+	if len(item) < 0x80 {
+		dst = append(dst, byte(len(item)))
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(len(item)))
+	}
 	return append(dst, item...)
 }

@@ -2,7 +2,6 @@ package envelope
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"strings"
@@ -54,43 +53,42 @@ const (
 	binaryPrefix = 2 + 1 + tokenBinaryLen
 )
 
-// base64url is strict about the bits that a last character has too many.
-var base64url = base64.RawURLEncoding.Strict()
-
 // parseBound takes a record apart. Its body is decoded, or copied, into buf's
 // spare capacity, so that what the caller does to the record's memory afterwards
 // doesn't matter; the extended buf is returned, also with an error. The token
 // points into the record.
 func parseBound(record []byte, enc Encoding, buf []byte) (r boundRecord, _ []byte, err error) {
+	buf, err = r.parse(record, enc, buf)
+	return r, buf, err
+}
+
+// parse is parseBound into r, which must be zero.
+func (r *boundRecord) parse(record []byte, enc Encoding, buf []byte) (_ []byte, err error) {
 	if err := checkRecordIn(len(record)); err != nil {
-		return r, buf, err
+		return buf, err
 	}
-	var body []byte
+	at := len(buf)
 	switch enc {
 	case EncodingText:
-		text, ok := bytes.CutPrefix(record, []byte(textPlain))
-		if !ok {
-			if text, err = r.parseTextToken(record); err != nil {
-				return r, buf, err
-			}
+		var text []byte
+		if len(record) >= len(textPlain) && string(record[:len(textPlain)]) == textPlain {
+			text = record[len(textPlain):]
+		} else if text, err = r.parseTextToken(record); err != nil {
+			return buf, err
 		}
-		at := len(buf)
-		if buf, err = appendBase64URL(buf, text); err != nil {
-			return r, buf, err
+		if buf, err = appendFromBase64URL(buf, text); err != nil {
+			return buf, err
 		}
-		body = buf[at:]
 	case EncodingBinary:
 		raw, err := r.parseBinaryPrefix(record)
 		if err != nil {
-			return r, buf, err
+			return buf, err
 		}
-		at := len(buf)
 		buf = append(buf, raw...)
-		body = buf[at:]
 	default:
-		return r, buf, enc.check()
+		return buf, enc.check()
 	}
-	return r, buf, r.parseBody(body)
+	return buf, r.parseBody(buf[at:])
 }
 
 // parseTextToken takes the prefix off a text record with a token.
@@ -178,7 +176,7 @@ func (r *boundRecord) append(dst []byte, enc Encoding) []byte {
 		return r.appendBody(dst)
 	}
 	body := r.appendBody(nil)
-	return base64url.AppendEncode(r.appendPrefix(dst, enc), body)
+	return appendBase64URL(r.appendPrefix(dst, enc), body)
 }
 
 func (r *boundRecord) appendBody(dst []byte) []byte {
@@ -218,6 +216,9 @@ func appendBoundHeader[T string | []byte](dst []byte, created int64, partition, 
 
 // cutUvarint reads an uvarint that is as short as it can be.
 func cutUvarint(b []byte) (uint64, []byte, error) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), b[1:], nil
+	}
 	v, n := binary.Uvarint(b)
 	switch {
 	case n == 0:
@@ -244,21 +245,6 @@ func cutItem(b []byte) (item, rest []byte, err error) {
 		return nil, nil, malformed("cut off in a name")
 	}
 	return b[:n], b[n:], nil
-}
-
-// appendBase64URL appends the decoded text to dst.
-func appendBase64URL(dst, text []byte) ([]byte, error) {
-	// The decoder skips line breaks, and then a record could be written in
-	// many ways.
-	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
-		return dst, malformed("a line break in base64url")
-	}
-	at := len(dst)
-	out, err := base64url.AppendDecode(dst, text)
-	if err != nil {
-		return dst[:at], malformed("not base64url without padding")
-	}
-	return out, nil
 }
 
 // IsBound reports whether a value looks like a bound record of this encoding,

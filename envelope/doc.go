@@ -16,7 +16,7 @@
 //     [DataRowRecord], AppendSeal and AppendOpen on bound records;
 //   - a [Scope], for the values of one statement or one result set, of many
 //     partitions: values of one partition share a data key, and a data key that
-//     was opened once isn't opened again;
+//     several records have isn't opened for each of them;
 //   - an [Overlay], where new keys must stay invisible to the rest of the
 //     process until a transaction has been committed.
 //
@@ -34,9 +34,9 @@
 // database without the master key learns of each value its partition (which
 // stands in the record in clear), the time its intermediate key was made, and
 // its length: 60 bytes of wrapped key and 28 bytes of nonce and tag are all that
-// is added. Keys that are kept longer than a call are in [protectedmem]; the
-// expanded form of a data key is in ordinary memory while it is used, and wiped
-// afterwards. A Scope's data keys are wiped by its Close.
+// is added. Keys that are kept longer than a call are in [protectedmem], those of
+// a Scope until its Close; a data key that isn't kept, and its expanded form, are
+// in ordinary memory while they are used, and wiped afterwards.
 //
 // # Keys over time
 //

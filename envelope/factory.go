@@ -55,16 +55,17 @@ type SessionFactory struct {
 	softCheck, hardCheck int64 // ns after a key was seen, see key.due and key.overdue
 	retryPause           int64 // ns
 
-	own      access
-	system   *line
-	lines    cache.Cache[string, *line] // partition → its line
-	addLine  sync.Mutex                 // held while a line is put into lines
-	ikeys    cache.Cache[KeyMeta, *key] // each entry has one reference
-	skeys    cache.Cache[KeyMeta, *key] // likewise
-	spent    spent
-	images   imageSet
-	confirms atomic.Pointer[confirmRound]
-	closed   atomic.Bool
+	own       access
+	system    *line
+	lines     cache.Cache[string, *line] // partition → its line
+	addLine   sync.Mutex                 // held while a line is put into lines
+	ikeys     cache.Cache[KeyMeta, *key] // each entry has one reference
+	skeys     cache.Cache[KeyMeta, *key] // likewise
+	spent     spent
+	images    imageSet
+	scopeKeys scopeKeys
+	confirms  atomic.Pointer[confirmRound]
+	closed    atomic.Bool
 }
 
 // confirmRound is a request to look at all keys again before they are used: the
@@ -136,6 +137,7 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 		system:     &line{level: system, id: names.systemKeyID()},
 	}
 	f.images.limit.Store(maxImages)
+	f.scopeKeys.limit.Store(maxScopeKeys)
 	f.own = access{f: f, store: store}
 	f.confirms.Store(&confirmRound{at: math.MinInt64})
 	for _, o := range opts {

@@ -26,7 +26,11 @@ type lockedKey struct {
 	images  *imageSet
 }
 
-type keyImage struct{ secret protectedmem.Secret }
+// keyImage is an expanded key in protected memory.
+type keyImage struct {
+	secret protectedmem.Secret
+	cipher aead.Ready // the bytes of secret: to be used while those are being read, and no longer
+}
 
 // imageSet are the expanded keys of one factory. It exists so that they can give
 // way when locked memory is short: keys need it, their expanded form doesn't.
@@ -106,17 +110,27 @@ func (k *lockedKey) open(s *scratch, l aead.Layout, dst, src, ad []byte) ([]byte
 }
 
 func (k *lockedKey) do(s *scratch, l aead.Layout, seal bool, dst, nonce, src, ad []byte) ([]byte, error) {
-	u := &s.use
-	u.layout, u.seal, u.dst, u.nonce, u.src, u.ad = l, seal, dst, nonce, src, ad
-	err := protectedmem.ErrClosed
 	if im := k.expanded(); im != nil {
-		err = im.secret.WithBytes(u.onImage)
+		out, err := s.use.run(im, l, seal, dst, nonce, src, ad)
+		if !errors.Is(err, protectedmem.ErrClosed) {
+			return out, err
+		}
 	}
-	if errors.Is(err, protectedmem.ErrClosed) { // not expanded, or not any more
-		err = k.bytes.WithBytes(u.onRaw)
+	// Not expanded, or not any more.
+	return s.use.run(&keyImage{secret: k.bytes}, l, seal, dst, nonce, src, ad)
+}
+
+// run uses a key once: an image, or, without a cipher, the 32 bytes of a key. With
+// an error it returns dst.
+func (u *lockedUse) run(im *keyImage, l aead.Layout, seal bool, dst, nonce, src, ad []byte) ([]byte, error) {
+	u.layout, u.seal, u.dst, u.nonce, u.src, u.ad, u.cipher = l, seal, dst, nonce, src, ad, im.cipher
+	use := u.onImage
+	if im.cipher == nil {
+		use = u.onRaw
 	}
+	err := im.secret.WithBytes(use)
 	out := u.dst
-	u.dst, u.nonce, u.src, u.ad = nil, nil, nil, nil // they are the caller's
+	u.dst, u.nonce, u.src, u.ad, u.cipher = nil, nil, nil, nil, nil // they are the caller's
 	if err != nil {
 		return dst, err
 	}
@@ -135,17 +149,19 @@ func (k *lockedKey) expanded() *keyImage {
 	if k.never.Load() || aead.Movable() == nil || k.images.n.Load() >= k.images.limit.Load() {
 		return nil
 	}
-	var secret protectedmem.Secret
-	if err := k.bytes.WithBytes(func(b []byte) (err error) {
-		secret, err = newImage(b, k.secrets)
+	var im *keyImage
+	if err := k.bytes.WithBytes(func(b []byte) error {
+		c, err := aead.Expand(b)
+		if err == nil {
+			im, err = newImage(c, k.secrets)
+		}
 		return err
 	}); err != nil {
 		k.never.Store(true)
 		return nil
 	}
-	im := &keyImage{secret}
 	if !k.image.CompareAndSwap(nil, im) {
-		_ = secret.Close()
+		_ = im.secret.Close()
 		return k.image.Load()
 	}
 	k.images.add(k)
@@ -164,28 +180,27 @@ func (k *lockedKey) close() error {
 
 var errMisplaced = errors.New("protected memory isn't aligned for an expanded key")
 
-// newImage expands a key into protected memory. movable must not be nil.
-func newImage(key []byte, secrets protectedmem.Factory) (protectedmem.Secret, error) {
-	k, err := aead.Expand(key)
+// newImage moves an expanded key into protected memory. It wipes c, also when it
+// fails. aead.Movable must not be nil.
+func newImage(c aead.Expanded, secrets protectedmem.Factory) (*keyImage, error) {
+	defer c.Wipe()
+	s, err := secrets.New(aead.MemoryOf(c.AEAD))
 	if err != nil {
 		return nil, err
 	}
-	defer k.Wipe()
-	s, err := secrets.New(aead.MemoryOf(k.AEAD))
-	if err != nil {
-		return nil, err
-	}
+	im := &keyImage{secret: s}
 	err = s.WithBytes(func(b []byte) error {
 		if !aead.Aligned(b) {
 			return errMisplaced
 		}
+		im.cipher = aead.Placed(b)
 		return nil
 	})
 	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
-	return s, nil
+	return im, nil
 }
 
 // lockedUse is one use of a lockedKey: arguments and result.
@@ -194,15 +209,16 @@ type lockedUse struct {
 	seal           bool
 	dst            []byte // also the result
 	nonce, src, ad []byte
+	cipher         aead.Ready         // for onImage
 	onImage, onRaw func([]byte) error // the methods below
 }
 
-// image runs the use on an expanded key.
-func (u *lockedUse) image(b []byte) (err error) {
+// image runs the use on an expanded key, whose bytes are being read.
+func (u *lockedUse) image([]byte) (err error) {
 	if u.seal {
-		u.dst = aead.SealWith(aead.Placed(b), u.layout, u.dst, u.nonce, u.src, u.ad)
+		u.dst = aead.SealWith(u.cipher, u.layout, u.dst, u.nonce, u.src, u.ad)
 	} else {
-		u.dst, err = aead.OpenWith(aead.Placed(b), u.layout, u.dst, u.src, u.ad)
+		u.dst, err = aead.OpenWith(u.cipher, u.layout, u.dst, u.src, u.ad)
 	}
 	return err
 }

@@ -91,13 +91,36 @@ func TestDataKeysAreWiped(t *testing.T) {
 	if _, err := sc.AppendOpen(ctx, nil, "tenant", record, text("c")); err != nil {
 		t.Fatal(err)
 	}
-	keys := []aead.Expanded{sc.sealing[0].cipher, sc.opening[0].cipher}
+	if len(sc.sealing) != 1 || sc.sealing[0].key.image.cipher == nil {
+		t.Fatal("the scope keeps no data key in protected memory")
+	}
+	if sc.work.fresh != [len(sc.work.fresh)]byte{} {
+		t.Error("a data key is in the scope's scratch between two calls")
+	}
+	secrets, _ := w.secrets.InUse()
 	sc.Close()
-	for _, k := range keys {
+	if n, _ := w.secrets.InUse(); n != secrets-1 {
+		t.Errorf("closing the scope took the secrets from %d to %d, want one less", secrets, n)
+	}
+	// What was expanded in ordinary memory is wiped, whether or not it could be kept.
+	for _, limit := range []int64{1, 0} {
+		f.scopeKeys.limit.Store(limit)
+		key := bytes.Repeat([]byte{7}, aead.KeyLen)
+		k := must(aead.Expand(key))
+		kept := f.keepForScope(k, key)
+		if (kept != nil) != (limit > 0) {
+			t.Errorf("with a limit of %d: kept %v", limit, kept != nil)
+		}
 		for what, b := range map[string][]byte{"AES": aead.MemoryOf(k.Block), "GCM": aead.MemoryOf(k.AEAD)} {
 			if !bytes.Equal(b, make([]byte, len(b))) {
 				t.Errorf("%s: the key is still there", what)
 			}
+		}
+		if kept != nil {
+			kept.close(f)
+		}
+		if n := f.scopeKeys.n.Load(); n != 0 {
+			t.Errorf("%d keys are counted", n)
 		}
 	}
 	s := getScratch()

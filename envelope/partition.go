@@ -24,6 +24,8 @@ type naming struct {
 	suffix           string   // the region, or empty
 	accept           []string // region suffixes that are read, not "" and not suffix
 	tail             string   // _<service>_<product>
+
+	keyAD1, dataAD1 string // what all associated data begins with, see appendBoundAD1
 }
 
 const (
@@ -62,6 +64,7 @@ func newNaming(cfg *Config) (*naming, error) {
 		}
 	}
 	n.accept = slices.Clone(n.accept)
+	n.keyAD1, n.dataAD1 = boundAD1Prefix(purposeKey1, n), boundAD1Prefix(purposeData1, n)
 	if err := metastore.CheckID(n.systemKeyID()); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -9,22 +10,22 @@ import (
 )
 
 // Scope is one statement's execution or one result set. Bound records of one
-// partition that are sealed in it share a data key, and a data key that was
-// opened in it is kept for the next record: a result set costs one wrapped key
-// for each statement that wrote it. Close wipes them.
+// partition that are sealed in it share a data key, and a data key that several
+// of the records have which are opened in it isn't opened for each of them.
+//
+// Data keys that a scope keeps are in protected memory. Close wipes them.
 //
 // A Scope is not safe for concurrent use.
 type Scope struct {
 	keys   *access
 	closed bool
+	single bool     // see Single
+	work   *scratch // the scope's own from its first use until Close
 
 	sealing []*sealingKey // one a partition, the one used last first
-	opening []*openingKey // at most maxOpening, the one used last first
+	readers []reader      // at most maxReaders, the one used last first
+	opening openingKeys
 }
-
-// maxOpening is how many opened data keys a scope keeps. Rows that were written
-// together mostly lie together.
-const maxOpening = 64
 
 // maxSealing is how many partitions' data keys a scope keeps.
 const maxSealing = 256
@@ -34,34 +35,44 @@ type sealingKey struct {
 	partition string
 	created   int64 // of the intermediate key
 	wrapped   [wrappedLen]byte
-	cipher    aead.Expanded
+	key       *scopeKey
 	left      int64 // records that it may still seal
 }
 
-// openingKey is an opened data key. It opens only what came with the same
-// wrapped bytes for the same intermediate key: what would be opened again.
-type openingKey struct {
+// reader is an intermediate key that a record was opened with. The scope has no
+// reference to it: it is used again only if somebody else still has one.
+type reader struct {
+	key               *key
 	partition, suffix string
 	created           int64
-	wrapped           [wrappedLen]byte
-	cipher            aead.Expanded
 }
+
+// maxReaders is how many intermediate keys are remembered: what makes a result
+// of a few tenants as quick as that of one.
+const maxReaders = 8
 
 // Scope returns a scope. It asks neither the metastore nor the KMS, and costs
 // one allocation.
 func (f *SessionFactory) Scope() *Scope { return &Scope{keys: &f.own} }
+
+// Single says that at most one more bound record is sealed in the scope, so that
+// its data key needn't be kept for a next one. If there is one all the same, it
+// has a data key of its own.
+func (sc *Scope) Single() { sc.single = true }
 
 // Close wipes the scope's data keys. Every later use is ErrClosed. Further calls
 // do nothing.
 func (sc *Scope) Close() {
 	sc.closed = true
 	for _, d := range sc.sealing {
-		d.cipher.Wipe()
+		d.key.close(sc.keys.f)
 	}
-	for _, d := range sc.opening {
-		d.cipher.Wipe()
+	sc.opening.close(sc.keys.f)
+	sc.sealing, sc.readers = nil, nil
+	if sc.work != nil {
+		sc.work.put()
+		sc.work = nil
 	}
-	sc.sealing, sc.opening = nil, nil
 }
 
 func (sc *Scope) open() error {
@@ -69,6 +80,14 @@ func (sc *Scope) open() error {
 		return fmt.Errorf("scope: %w", ErrClosed)
 	}
 	return sc.keys.f.open()
+}
+
+// scratch returns the scope's working memory. Whoever uses it wipes it.
+func (sc *Scope) scratch() *scratch {
+	if sc.work == nil {
+		sc.work = getScratch()
+	}
+	return sc.work
 }
 
 // key returns the key that a partition encrypts with, and the time.
@@ -102,49 +121,27 @@ func (sc *Scope) appendSeal(ctx context.Context, dst []byte, partition string, p
 	if err := checkPayload(len(payload)); err != nil {
 		return nil, err
 	}
-	s := getScratch()
-	defer s.put()
-	if sc.keys.f.policy.DataKeyReuse > 1 {
-		k, now, err := sc.key(ctx, partition)
-		if err != nil {
+	s, f := sc.scratch(), sc.keys.f
+	defer s.wipe()
+	if d := sc.sealingKey(partition); d != nil {
+		if err := draw(f.random, s.dataNonce()); err != nil {
 			return nil, err
 		}
-		defer k.release()
-		return k.appendSeal(s, dst, partition, payload, b, now)
+		d.left--
+		f.beginBound(s, d.created, partition, d.wrapped[:], b)
+		var err error
+		s.buf, err = d.key.seal(s, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
+		return endBound(s, dst, b, err)
 	}
-	d, err := sc.sealingKey(ctx, s, partition)
-	if err != nil {
-		return nil, err
-	}
-	d.left--
-	return sc.keys.f.appendBound(s, dst, d.created, partition, d.wrapped[:], b, func() error {
-		s.buf = aead.SealWith(d.cipher.AEAD, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
-		return nil
-	})
-}
-
-// sealingKey returns the scope's data key for a partition, and a nonce to use it
-// with in s.
-func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (*sealingKey, error) {
-	for i, d := range sc.sealing {
-		if d.partition != partition {
-			continue
-		}
-		if d.left > 0 {
-			toFront(sc.sealing, i)
-			return d, draw(sc.keys.f.random, s.dataNonce())
-		}
-		d.cipher.Wipe()
-		toFront(sc.sealing, i)
-		sc.sealing = sc.sealing[1:]
-		break
-	}
-	k, _, err := sc.key(ctx, partition)
+	k, now, err := sc.key(ctx, partition)
 	if err != nil {
 		return nil, err
 	}
 	defer k.release()
-	s.ad = appendBoundAD1(s.ad[:0], k.f.names, partition, nil)
+	if sc.single || f.policy.DataKeyReuse > 1 {
+		return k.appendSeal(s, dst, partition, payload, b, now)
+	}
+	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, nil)
 	if err := k.wrap(s, aead.Bound, s.ad); err != nil {
 		return nil, err
 	}
@@ -152,18 +149,46 @@ func (sc *Scope) sealingKey(ctx context.Context, s *scratch, partition string) (
 	if err != nil {
 		return nil, err
 	}
-	d := &sealingKey{partition: partition, created: k.meta.Created, wrapped: s.wrapped, cipher: c, left: wrapLimit}
+	f.beginBound(s, k.meta.Created, partition, s.wrapped[:], b)
+	s.buf = aead.SealWith(c.AEAD, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
+	if kept := f.keepForScope(c, s.dataKey()); kept != nil {
+		sc.keepSealing(&sealingKey{partition: partition, created: k.meta.Created, wrapped: s.wrapped, key: kept, left: wrapLimit - 1})
+	}
+	return endBound(s, dst, b, nil)
+}
+
+// sealingKey returns the data key that the scope has for a partition, or nil.
+func (sc *Scope) sealingKey(partition string) *sealingKey {
+	for i, d := range sc.sealing {
+		if d.partition != partition {
+			continue
+		}
+		toFront(sc.sealing, i)
+		if d.left > 0 {
+			return d
+		}
+		d.key.close(sc.keys.f)
+		sc.sealing[0] = nil
+		sc.sealing = sc.sealing[1:]
+		return nil
+	}
+	return nil
+}
+
+func (sc *Scope) keepSealing(d *sealingKey) {
 	if len(sc.sealing) == maxSealing {
-		sc.sealing[maxSealing-1].cipher.Wipe()
+		sc.sealing[maxSealing-1].key.close(sc.keys.f)
 		sc.sealing = sc.sealing[:maxSealing-1]
 	}
 	sc.sealing = append(sc.sealing, d)
 	toFront(sc.sealing, len(sc.sealing)-1)
-	return d, nil
 }
 
 // toFront moves the i'th element to the front.
 func toFront[T any](list []T, i int) {
+	if i == 0 {
+		return
+	}
 	e := list[i]
 	copy(list[1:i+1], list[:i])
 	list[0] = e
@@ -191,7 +216,9 @@ func (sc *Scope) appendEncrypt(ctx context.Context, dst []byte, partition string
 		return nil, err
 	}
 	defer k.release()
-	return k.appendEncrypt(dst, payload, now)
+	s := sc.scratch()
+	defer s.wipe()
+	return k.appendEncrypt(s, dst, payload, now)
 }
 
 // AppendOpen is [Session.AppendOpen] for a partition. The empty partition stands
@@ -210,53 +237,155 @@ func (sc *Scope) AppendOpen(ctx context.Context, dst []byte, partition string, r
 }
 
 func (sc *Scope) appendOpen(ctx context.Context, dst []byte, partition string, record []byte, b *Binding) ([]byte, error) {
-	s := getScratch()
-	defer s.put()
-	f := sc.keys.f
+	s, f := sc.scratch(), sc.keys.f
+	defer s.wipe()
 	r, err := f.parseFor(s, record, partition, b)
 	if err != nil {
 		return nil, err
 	}
-	d, err := sc.openingKey(ctx, s, &r)
-	if err != nil {
-		return nil, err
+	if d := sc.opening.find(&r); d != nil {
+		return opened(d.key.open(s, aead.Bound, dst, r.sealed, f.dataAD(s, d.partition, b, &r)))
 	}
-	dst, err = aead.OpenWith(d.cipher.AEAD, aead.Bound, dst, r.sealed, f.dataAD(s, d.partition, b, &r))
-	return opened(dst, err)
-}
-
-// openingKey returns a record's data key.
-func (sc *Scope) openingKey(ctx context.Context, s *scratch, r *boundRecord) (*openingKey, error) {
-	wrapped := [wrappedLen]byte(r.wrapped)
-	for i, d := range sc.opening {
-		if d.wrapped == wrapped && d.created == r.created && d.partition == string(r.partition) && d.suffix == string(r.suffix) {
-			toFront(sc.opening, i)
-			return d, nil
-		}
-	}
-	partition := string(r.partition)
-	// Looked for, not made: anybody can write a record that names a partition.
-	l, _ := sc.keys.f.lines.Get(partition)
-	k, err := sc.keys.boundKey(ctx, l, partition, r)
+	k, partition, err := sc.reader(ctx, partition, &r)
 	if err != nil {
 		return nil, err
 	}
 	defer k.release()
-	if err := k.unwrapBound(s, partition, r); err != nil {
+	if err := k.unwrapBound(s, partition, &r); err != nil {
 		return nil, err
 	}
 	c, err := aead.Expand(s.dataKey())
 	if err != nil {
 		return nil, err
 	}
-	d := &openingKey{partition: partition, suffix: string(r.suffix), created: r.created, wrapped: wrapped, cipher: c}
-	if len(sc.opening) == maxOpening {
-		sc.opening[maxOpening-1].cipher.Wipe()
-		sc.opening = sc.opening[:maxOpening-1]
+	dst, err = aead.OpenWith(c.AEAD, aead.Bound, dst, r.sealed, f.dataAD(s, partition, b, &r))
+	if sc.opening.again(&r) {
+		sc.opening.keep(f, &r, partition, f.keepForScope(c, s.dataKey()))
+	} else {
+		c.Wipe()
 	}
-	sc.opening = append(sc.opening, d)
-	toFront(sc.opening, len(sc.opening)-1)
-	return d, nil
+	return opened(dst, err)
+}
+
+// reader returns the intermediate key that a record names, with a reference, and
+// the partition, which is the record's.
+func (sc *Scope) reader(ctx context.Context, partition string, r *boundRecord) (*key, string, error) {
+	// What a transaction has stored may come and go in the scope's life.
+	settled := sc.keys.overlay == nil || sc.keys.overlay.Pending() == 0
+	if settled {
+		for i := range sc.readers {
+			known := &sc.readers[i]
+			if known.created == r.created && known.partition == string(r.partition) && known.suffix == string(r.suffix) {
+				k, partition := known.key, known.partition
+				if !k.tryRetain() {
+					break
+				}
+				toFront(sc.readers, i)
+				return k, partition, nil
+			}
+		}
+	}
+	if partition == "" {
+		partition = string(r.partition)
+	}
+	// Looked for, not made: anybody can write a record that names a partition.
+	l, _ := sc.keys.f.lines.Get(partition)
+	k, err := sc.keys.boundKey(ctx, l, partition, r)
+	if err == nil && settled && (sc.keys.overlay == nil || sc.keys.overlay.Pending() == 0) {
+		if len(sc.readers) < maxReaders {
+			sc.readers = append(sc.readers, reader{})
+		}
+		last := len(sc.readers) - 1
+		sc.readers[last] = reader{key: k, partition: partition, suffix: string(r.suffix), created: r.created}
+		toFront(sc.readers, last)
+	}
+	return k, partition, err
+}
+
+// openingKeys are data keys that more than one record of a scope has. Most
+// records have a data key of their own, as each statement that stores values
+// makes one: a key is kept when it is met for the second time.
+type openingKeys struct {
+	first uint64 // the mark of the first key
+	n     int    // keys met, 0, 1 or more
+	slots *[openingSlots]openingSlot
+}
+
+// openingSlots is how many data keys a scope keeps at most. Each has one place,
+// which its mark says; of two with the same place the later one has it.
+const openingSlots = 32
+
+type openingSlot struct {
+	mark uint64 // of the key met last
+	kept *openingKey
+}
+
+// openingKey is an opened data key. It opens only what came with the same
+// wrapped bytes for the same intermediate key: what would be opened again.
+type openingKey struct {
+	partition, suffix string
+	created           int64
+	wrapped           [wrappedLen]byte
+	key               *scopeKey
+}
+
+// mark tells data keys apart, nearly: eight bytes of the wrapped key's nonce,
+// which is random.
+func (r *boundRecord) mark() uint64 { return binary.LittleEndian.Uint64(r.wrapped) }
+
+// find returns a record's data key if it was kept, or nil.
+func (o *openingKeys) find(r *boundRecord) *openingKey {
+	if o.slots == nil {
+		return nil
+	}
+	d := o.slots[r.mark()%openingSlots].kept
+	if d == nil || string(d.wrapped[:]) != string(r.wrapped) || d.created != r.created || d.partition != string(r.partition) || d.suffix != string(r.suffix) {
+		return nil
+	}
+	return d
+}
+
+// again notes that a record's data key was met, and reports whether it was
+// before.
+func (o *openingKeys) again(r *boundRecord) bool {
+	mark := r.mark()
+	switch {
+	case o.n == 0:
+		o.n, o.first = 1, mark
+		return false
+	case o.slots == nil:
+		o.slots = new([openingSlots]openingSlot)
+		o.slots[o.first%openingSlots].mark = o.first
+	}
+	slot := &o.slots[mark%openingSlots]
+	met := slot.mark == mark
+	slot.mark = mark
+	return met
+}
+
+// keep keeps a record's data key, in the place of another one. A nil key is
+// none.
+func (o *openingKeys) keep(f *SessionFactory, r *boundRecord, partition string, k *scopeKey) {
+	if k == nil {
+		return
+	}
+	slot := &o.slots[r.mark()%openingSlots]
+	if slot.kept != nil {
+		slot.kept.key.close(f)
+	}
+	slot.kept = &openingKey{partition: partition, suffix: string(r.suffix), created: r.created, wrapped: [wrappedLen]byte(r.wrapped), key: k}
+}
+
+func (o *openingKeys) close(f *SessionFactory) {
+	if o.slots == nil {
+		return
+	}
+	for i := range o.slots {
+		if d := o.slots[i].kept; d != nil {
+			d.key.close(f)
+		}
+	}
+	o.slots = nil
 }
 
 // AppendDecrypt is [Session.AppendDecrypt] for a partition. The empty partition
@@ -276,8 +405,8 @@ func (sc *Scope) AppendDecrypt(ctx context.Context, dst []byte, partition string
 var errForeign = errors.New("its key is of another service or product, or of a region that isn't accepted")
 
 func (sc *Scope) appendDecrypt(ctx context.Context, dst []byte, partition string, record []byte) ([]byte, error) {
-	s := getScratch()
-	defer s.put()
+	s := sc.scratch()
+	defer s.wipe()
 	l, known := sc.keys.f.lines.Get(partition)
 	var p parsedRecord
 	if known {

@@ -36,8 +36,11 @@ var scratches = sync.Pool{New: func() any {
 
 func getScratch() *scratch { return scratches.Get().(*scratch) }
 
+// wipe zeroes the data key.
+func (s *scratch) wipe() { clear(s.fresh[:]) }
+
 func (s *scratch) put() {
-	clear(s.fresh[:])
+	s.wipe()
 	if cap(s.buf) > maxKept {
 		s.buf = nil
 	}

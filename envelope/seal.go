@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/asherah-sql/asherah-sql/internal/aead"
 )
@@ -23,29 +24,33 @@ func (k *key) appendSeal(s *scratch, dst []byte, partition string, payload []byt
 		if err := draw(f.random, s.dataNonce()); err != nil {
 			return nil, err
 		}
-		return f.appendBound(s, dst, k.meta.Created, partition, d.wrapped[:], b, func() (err error) {
-			s.buf, err = d.locked.seal(s, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
-			return err
-		})
+		f.beginBound(s, k.meta.Created, partition, d.wrapped[:], b)
+		s.buf, err = d.locked.seal(s, aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
+		return endBound(s, dst, b, err)
 	}
 	if err := k.wrap(s, aead.Bound, s.ad); err != nil {
 		return nil, err
 	}
-	return f.appendBound(s, dst, k.meta.Created, partition, s.wrapped[:], b, func() (err error) {
-		s.buf, err = aead.SealOnce(s.dataKey(), aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
-		return err
-	})
+	f.beginBound(s, k.meta.Created, partition, s.wrapped[:], b)
+	var err error
+	s.buf, err = aead.SealOnce(s.dataKey(), aead.Bound, s.buf, s.dataNonce(), payload, s.ad)
+	return endBound(s, dst, b, err)
 }
 
-// appendBound appends a bound record. seal appends the payload, sealed for s.ad,
-// to s.buf.
-func (f *SessionFactory) appendBound(s *scratch, dst []byte, created int64, partition string, wrapped []byte, b *Binding, seal func() error) ([]byte, error) {
+// beginBound makes a bound record in s.buf up to where the sealed payload goes,
+// whose associated data it leaves in s.ad.
+func (f *SessionFactory) beginBound(s *scratch, created int64, partition string, wrapped []byte, b *Binding) {
 	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, b)
-	// Made apart from dst: whatever the payload shares with dst's spare
-	// capacity has been read before anything is written there.
+	// Made apart from the result: whatever the payload shares with that one's
+	// spare capacity has been read before anything is written there.
 	s.buf = appendBoundHeader(s.buf[:0], created, partition, f.names.suffix)
 	s.buf = append(s.buf, wrapped...)
-	if err := seal(); err != nil {
+}
+
+// endBound appends the bound record in s.buf as it stands in a column. err is
+// that of the payload's seal.
+func endBound(s *scratch, dst []byte, b *Binding, err error) ([]byte, error) {
+	if err != nil {
 		return nil, fmt.Errorf("error encrypting data: %w", err)
 	}
 	n := len(s.buf)
@@ -55,9 +60,10 @@ func (f *SessionFactory) appendBound(s *scratch, dst []byte, created int64, part
 	if err := checkRecordOut(textPrefix + n); err != nil {
 		return nil, err
 	}
+	dst = slices.Grow(dst, textPrefix+n)
 	dst = appendBoundPrefix(dst, b.Encoding, b.Epoch, b.Token)
 	if b.Encoding == EncodingText {
-		return base64url.AppendEncode(dst, s.buf), nil
+		return appendBase64URL(dst, s.buf), nil
 	}
 	return append(dst, s.buf...), nil
 }
@@ -68,7 +74,7 @@ func (f *SessionFactory) parseFor(s *scratch, record []byte, partition string, b
 	if !b.Bound && len(b.Bind) != 0 {
 		return r, b.check()
 	}
-	if r, s.buf, err = parseBound(record, b.Encoding, s.buf[:0]); err != nil {
+	if s.buf, err = r.parse(record, b.Encoding, s.buf[:0]); err != nil {
 		return r, err
 	}
 	switch {
@@ -105,9 +111,7 @@ func (k *key) unwrapBound(s *scratch, partition string, r *boundRecord) error {
 // dataAD returns the associated data of a record's payload at the place b, with
 // the search token that stands in the record.
 func (f *SessionFactory) dataAD(s *scratch, partition string, b *Binding, r *boundRecord) []byte {
-	place := *b
-	place.Token, place.Epoch = r.token, r.epoch
-	s.ad = appendBoundAD1(s.ad[:0], f.names, partition, &place)
+	s.ad = appendBoundDataAD1(s.ad[:0], f.names, partition, b, r.token)
 	return s.ad
 }
 

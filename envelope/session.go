@@ -155,12 +155,12 @@ func (s *Session) appendEncrypt(ctx context.Context, dst, payload []byte) ([]byt
 		return nil, err
 	}
 	defer k.release()
-	return k.appendEncrypt(dst, payload, now)
+	sc := getScratch()
+	defer sc.put()
+	return k.appendEncrypt(sc, dst, payload, now)
 }
 
-func (k *key) appendEncrypt(dst, payload []byte, now int64) (_ []byte, err error) {
-	s := getScratch()
-	defer s.put()
+func (k *key) appendEncrypt(s *scratch, dst, payload []byte, now int64) (_ []byte, err error) {
 	// Sealed apart from dst: whatever the payload shares with dst's spare
 	// capacity has been read before anything is written there.
 	if s.buf, err = k.encrypt(s, s.buf[:0], payload); err != nil {

@@ -20,6 +20,9 @@ const (
 	Bound                   // nonce, ciphertext, tag
 )
 
+// Ready is an expanded key, wherever it lies.
+type Ready = cipher.AEAD
+
 // Expanded is an AES-256-GCM key made ready for use, in ordinary memory. Its
 // user wipes it.
 type Expanded struct {
@@ -39,9 +42,18 @@ func Expand(key []byte) (k Expanded, err error) {
 // Wipe zeroes the key, unless its form is unknown: see Movable. It must not be
 // used afterwards.
 func (k Expanded) Wipe() {
-	if Movable() != nil {
-		clear(MemoryOf(k.AEAD))
-		clear(MemoryOf(k.Block))
+	f := forms()
+	if f.gcm == nil {
+		return
+	}
+	for _, part := range []struct {
+		v    any
+		form reflect.Type
+		size uintptr
+	}{{k.AEAD, f.gcm, f.gcmSize}, {k.Block, f.block, f.blockSize}} {
+		if p := reflect.ValueOf(part.v); p.IsValid() && p.Type() == part.form {
+			clear(unsafe.Slice((*byte)(p.UnsafePointer()), part.size))
+		}
 	}
 }
 
@@ -50,16 +62,30 @@ func (k Expanded) Wipe() {
 // be wiped, and the first holds all that it needs and can be moved. Otherwise
 // (on s390x, or if a later Go changes them) it returns nil; keys are then left to
 // the garbage collector and expanded for each use.
-var Movable = sync.OnceValue(func() reflect.Type {
+func Movable() reflect.Type {
+	if f := forms(); f.gcm != nil {
+		return f.gcm.Elem()
+	}
+	return nil
+}
+
+// keyForms are the types of an Expanded, pointers to structs without pointers,
+// and the structs' sizes; nil if they aren't.
+type keyForms struct {
+	block, gcm         reflect.Type
+	blockSize, gcmSize uintptr
+}
+
+var forms = sync.OnceValue(func() (f keyForms) {
 	k, err := Expand(make([]byte, KeyLen))
 	if err != nil {
-		return nil
+		return f
 	}
 	block, gcm := reflect.TypeOf(k.Block), reflect.TypeOf(k.AEAD)
 	if block.Kind() != reflect.Pointer || gcm.Kind() != reflect.Pointer || !pointerFree(block.Elem()) || !pointerFree(gcm.Elem()) {
-		return nil
+		return f
 	}
-	return gcm.Elem()
+	return keyForms{block, gcm, block.Elem().Size(), gcm.Elem().Size()}
 })
 
 // MemoryOf returns the memory of the struct that v, a pointer, points to.
