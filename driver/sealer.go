@@ -24,6 +24,7 @@ type Sealer struct {
 	st   *keyState
 	db   *sql.DB         // the key table's connection, where keys have none of their own
 	own  metastore.Store // over db, or in the process; nil when the factory has a store
+	as   statement       // knows the partition columns of the type uuid
 
 	close func() error // once
 }
@@ -76,7 +77,41 @@ func (s *Sealer) prepare(ctx context.Context) error {
 		}
 		store = s.own
 	}
-	return patiently(ctx, func() error { return s.st.prepare(ctx, &s.c.core, store) })
+	if err := patiently(ctx, func() error { return s.st.prepare(ctx, &s.c.core, store) }); err != nil {
+		return err
+	}
+	return s.findUUIDs(ctx)
+}
+
+// findUUIDs notes the partition columns of strings whose type in the database is uuid, see conn.findUUIDs.
+func (s *Sealer) findUUIDs(ctx context.Context) error {
+	if !s.c.catalog.db.uuids {
+		return nil
+	}
+	var columns []*tags.Column
+	for _, t := range s.c.cfg.Schema.Tables() {
+		for _, col := range t.Encrypted() {
+			if p := col.Partition; p != nil && p.Kind == tags.KindString {
+				columns = append(columns, p)
+			}
+		}
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	db := sql.OpenDB(kept{s.c.base})
+	err := withRaw(ctx, db, func(raw rawConn) error {
+		s.as.uuids = map[*tags.Column]bool{}
+		for _, p := range columns {
+			is, err := s.c.catalog.isUUID(ctx, raw, p)
+			if err != nil {
+				return err
+			}
+			s.as.uuids[p] = is
+		}
+		return nil
+	})
+	return both(err, db.Close())
 }
 
 func withRaw(ctx context.Context, db *sql.DB, f func(rawConn) error) error {
@@ -148,7 +183,7 @@ func (s *Sealer) seal(ctx context.Context, col *tags.Column, row, value any) (an
 	} else {
 		var at any
 		if at, err = field(row, col.Partition); err == nil {
-			if partition, err = partitionText(col, at); err == nil {
+			if partition, err = s.as.partitionText(col, at); err == nil {
 				err = force.allow(partition)
 			}
 		}
