@@ -15,8 +15,13 @@ MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path '
 each = status=0; for module in $(MODULES); do \
 	echo "== $$module: $(1)"; (cd $$module && $(1)) || status=1; done; exit $$status
 
+# $(call reported,COMMAND) does the same with tests, and ends with what they couldn't test for want of a server.
+reported = report=$$(mktemp) || exit 1; (export ASHERAH_TEST_REPORT="$$report"; $(call each,$(1))); status=$$?; \
+	if [ -s "$$report" ]; then echo "== what was not tested:"; cat "$$report"; else echo "== no test was left out for want of a server"; fi; \
+	rm -f "$$report"; exit $$status
+
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-servers race fuzz lint bench quickstart
+.PHONY: help setup test race fuzz lint bench quickstart
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,14 +29,11 @@ help: ## list these targets
 setup: ## fetch what builds and tests need
 	@$(call each,$(GO) mod download)
 
-test: setup ## every test of every module, with all the set-up that they need
-	@$(call each,$(GO) test $(TESTFLAGS) ./...)
-
-test-servers: ## the key table on PostgreSQL and MariaDB, which the tests start (and install) themselves
-	@ASHERAH_TEST_REQUIRE=postgres,mariadb $(GO) test -p 1 -count 1 -tags servers $(TESTFLAGS) ./internal/testserver ./metastore/sqlstore
+test: setup ## every test of every module; they start (and install) the servers that they need
+	@$(call reported,$(GO) test $(TESTFLAGS) ./...)
 
 race: ## every test under the race detector (needs a C compiler)
-	@$(call each,CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...)
+	@$(call reported,CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) ./...)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@GO='$(GO)' .ci/fuzz $(FUZZTIME)

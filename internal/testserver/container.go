@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,7 +36,9 @@ type docked struct {
 	at    address
 	owner *os.File
 	watch *watcher
-	up    bool
+
+	mu sync.Mutex // guards up, and is held while the container is started and stopped
+	up bool
 }
 
 var _ backend = (*docked)(nil)
@@ -123,9 +126,14 @@ func (d *docked) dataDir() (string, error) {
 	return "", lacking{"the server runs in a container, which keeps its files to itself"}
 }
 
-func (d *docked) running() bool { return d.up }
+func (d *docked) died(time.Duration) error { return nil }
 
 func (d *docked) start() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.up {
+		return nil
+	}
 	if _, err := d.do("start", d.name); err != nil {
 		return err
 	}
@@ -138,6 +146,8 @@ func (d *docked) stop() error { return d.endWith("stop") }
 func (d *docked) crash() error { return d.endWith("kill") }
 
 func (d *docked) endWith(command string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !d.up {
 		return nil
 	}

@@ -1,4 +1,4 @@
-//go:build servers && (darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
 package testserver
 
@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +35,17 @@ func init() {
 		childServer(t)
 		go panic("as planned")
 		time.Sleep(time.Minute)
+	}
+	children["loses its server"] = func(t *testing.T) {
+		for _, k := range kinds {
+			t.Run("loses "+k.name, func(t *testing.T) {
+				in := serve(t, k, nil).b.(*instance)
+				if err := syscall.Kill(in.server.pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			})
+			t.Run("has "+k.name+" again", func(t *testing.T) { must(t, serve(t, k, nil), "SELECT 1") })
+		}
 	}
 	children["waits"] = func(t *testing.T) { childServer(t); time.Sleep(time.Minute) }
 }
@@ -102,10 +115,10 @@ type readyChild struct {
 }
 
 // startChild runs a child, as the leader of a process group, until it is ready or has ended.
-func startChild(t *testing.T, name string) *readyChild {
+func startChild(t *testing.T, name string, env ...string) *readyChild {
 	t.Helper()
 	c := new(readyChild)
-	c.cmd, _ = childCommand(t, name)
+	c.cmd, _ = childCommand(t, name, env...)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -141,7 +154,17 @@ func (c *readyChild) end() (out string, err error) {
 
 func TestWhatEverybodyLeftIsRemovedByTheNextRun(t *testing.T) {
 	local(t)
-	child := startChild(t, "waits")
+	base, err := os.MkdirTemp("/tmp", "testserver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	if err := os.Chmod(base, 0o755); err != nil { // for the server's user
+		t.Fatal(err)
+	}
+	defer func(b func(bool) []string) { bases = b }(bases)
+	bases = func(bool) []string { return []string{base} }
+	child := startChild(t, "waits", baseVar+"="+base)
 	all := parseStarted(t, child.out.String())
 	for _, s := range all {
 		if err := syscall.Kill(s.watcher, syscall.SIGKILL); err != nil {
@@ -166,11 +189,34 @@ func TestWhatEverybodyLeftIsRemovedByTheNextRun(t *testing.T) {
 func TestOthersAreLeftAlone(t *testing.T) {
 	local(t)
 	in := serve(t, postgres, []Option{Private()})
+	// Each that starts looks for what others have left. The file with the lock must outlive every collection
+	// of garbage, which closes files that nobody holds.
 	for range 3 {
-		removeStale(shm)
-		removeStale(tempDir(true))
+		runtime.GC()
+		_, owner, err := newDir("other", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := owner.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	must(t, in, "SELECT 1")
+	dirs := ownDirs(t)
+	if !slices.Contains(dirs, in.b.(*instance).dir) {
+		t.Errorf("the directory is gone: there are %v", dirs)
+	}
+}
+
+func TestAServerThatEndsByItselfIsAFault(t *testing.T) {
+	local(t)
+	out, status := runChild(t, "loses its server")
+	for _, want := range []string{"--- FAIL: TestChild/loses_postgres", "--- FAIL: TestChild/loses_mariadb", "has ended by itself (killed)", "ready for connections",
+		"--- PASS: TestChild/has_postgres_again", "--- PASS: TestChild/has_mariadb_again"} {
+		if status == 0 || !strings.Contains(out, want) {
+			t.Errorf("status %d, no %q in\n%s", status, want, out)
+		}
+	}
 }
 
 // local skips tests of servers that are started from programs, where there are none.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +31,7 @@ const (
 //	owner.lock   locked for as long as this process lives; see stale.go
 //	data/        the server's data directory
 //	run/         its Unix socket and the file with its process id
+//	tmp/         what it takes for the directory of temporary files
 //	server.log   and what else kind.logs names
 type instance struct {
 	k        *kind
@@ -37,17 +39,20 @@ type instance struct {
 	settings []string
 	dir      string
 	data     string
+	tmp      string
 	at       address
 	user     *account // whom the server runs as; nil = as this process
 	owner    *os.File // the open owner.lock
 	watch    *watcher
-	server   *process // nil while it is stopped
+
+	mu     sync.Mutex // guards server, and is held while it is started and stopped
+	server *process   // nil while it is stopped
 }
 
 var _ backend = (*instance)(nil)
 
-// newInstance makes a directory, fills it and starts the server.
-func newInstance(k *kind, programs map[string]string, settings []string) (_ *instance, err error) {
+// newInstance makes a directory, fills it with setUp and starts the server.
+func newInstance(k *kind, programs map[string]string, settings []string, setUp func(*instance) error) (_ *instance, err error) {
 	in := &instance{k: k, programs: programs, settings: settings}
 	in.at.user, in.at.password = "asherah", rand.Text()
 	if os.Geteuid() == 0 {
@@ -58,18 +63,19 @@ func newInstance(k *kind, programs map[string]string, settings []string) (_ *ins
 	if in.dir, in.owner, err = newDir(k.name, in.user); err != nil {
 		return nil, err
 	}
-	in.data, in.at.socket = filepath.Join(in.dir, "data"), filepath.Join(in.dir, "run")
 	if in.watch, err = newWatcher(in.user, watchInstance, k.end, in.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(in.dir), in.owner.Close())
 	}
-	if err := in.setUpAndStart(); err != nil {
+	if err := in.setUpAndStart(setUp); err != nil {
 		return nil, errors.Join(err, in.close())
 	}
 	return in, nil
 }
 
-func (in *instance) setUpAndStart() error {
-	for _, dir := range []string{in.data, in.at.socket} {
+// makeDirs makes what is in in.dir.
+func (in *instance) makeDirs() error {
+	in.data, in.tmp, in.at.socket = filepath.Join(in.dir, "data"), filepath.Join(in.dir, "tmp"), filepath.Join(in.dir, "run")
+	for _, dir := range []string{in.data, in.tmp, in.at.socket} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return err
 		}
@@ -77,7 +83,14 @@ func (in *instance) setUpAndStart() error {
 			return err
 		}
 	}
-	if err := in.k.setUp(in); err != nil {
+	return nil
+}
+
+func (in *instance) setUpAndStart(setUp func(*instance) error) error {
+	if err := in.makeDirs(); err != nil {
+		return err
+	}
+	if err := setUp(in); err != nil {
 		return fmt.Errorf("set up the data directory: %w", err)
 	}
 	// Another program may take the port between its being found free and the server's taking it.
@@ -108,7 +121,7 @@ func (in *instance) runProgram(name string, args ...string) error {
 func (in *instance) command(args []string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = in.dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH"), "LC_ALL=C", "HOME=" + in.dir}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LD_LIBRARY_PATH=" + os.Getenv("LD_LIBRARY_PATH"), "LC_ALL=C", "HOME=" + in.dir, "TMPDIR=" + in.tmp}
 	detach(cmd, in.user)
 	return cmd
 }
@@ -123,8 +136,13 @@ func (in *instance) write(path, text string) error {
 
 func (in *instance) pidFile() string { return filepath.Join(in.at.socket, "server.pid") }
 
-// start starts the server at in.at.port and waits until it answers.
+// start starts the server at in.at.port, if it doesn't run, and waits until it answers.
 func (in *instance) start() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.server != nil {
+		return nil
+	}
 	log, err := os.OpenFile(filepath.Join(in.dir, serverLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -138,11 +156,11 @@ func (in *instance) start() error {
 	if in.server, err = startProcess(cmd); err != nil {
 		return err
 	}
-	if err := in.watch.follow(in.server.pid); err != nil {
-		return errors.Join(err, in.stopWith(in.k.end))
+	if err = in.watch.follow(in.server.pid); err == nil {
+		err = in.ready()
 	}
-	if err := in.ready(); err != nil {
-		return errors.Join(err, in.stopWith(in.k.end))
+	if err != nil {
+		return errors.Join(err, in.endServer(in.k.end))
 	}
 	return nil
 }
@@ -203,20 +221,44 @@ func (in *instance) log() ([]string, error) {
 
 func (in *instance) dataDir() (string, error) { return in.data, nil }
 
-func (in *instance) running() bool {
-	if in.server == nil {
-		return false
+func (in *instance) died(timeout time.Duration) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.server == nil || !in.server.wait(timeout) {
+		return nil
 	}
-	_, ended := in.server.ended()
-	return !ended
+	status, _ := in.server.ended()
+	in.server = nil
+	return errors.Join(fmt.Errorf("the server has ended by itself (%s); its last lines:\n%s", status, in.lastLines()), in.watch.follow(0))
 }
 
-func (in *instance) stop() error { return in.stopWith(in.k.halt) }
+func (in *instance) stop() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.endServer(in.k.halt)
+}
 
-func (in *instance) crash() error { return in.stopWith(in.k.end) }
+// crash kills the server and its children, so that they neither write nor say anything more.
+func (in *instance) crash() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.server == nil {
+		return nil
+	}
+	children, err := killChildren(in.server.pid)
+	err = errors.Join(err, in.endServer(syscall.SIGKILL))
+	// A child that still lives keeps the server from starting anew.
+	for deadline := time.Now().Add(stopTimeout); len(children) > 0; time.Sleep(2 * time.Millisecond) {
+		children = slices.DeleteFunc(children, func(pid int) bool { return commandLine(pid) == "" })
+		if len(children) > 0 && time.Now().After(deadline) {
+			return errors.Join(err, fmt.Errorf("children %v of the server haven't ended", children))
+		}
+	}
+	return err
+}
 
-// stopWith ends the server with a signal, and waits for it.
-func (in *instance) stopWith(signal syscall.Signal) error {
+// endServer ends the server with a signal, and waits for it. The caller holds in.mu.
+func (in *instance) endServer(signal syscall.Signal) error {
 	if in.server == nil {
 		return nil
 	}
@@ -228,7 +270,13 @@ func (in *instance) stopWith(signal syscall.Signal) error {
 // close ends the server, whose data nobody wants any more, and removes the directory: the watcher does,
 // as it would if this process were killed, so that it isn't a way that only a crash takes.
 func (in *instance) close() error {
-	return errors.Join(in.crash(), in.watch.close(), in.owner.Close())
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	err := in.endServer(in.k.end)
+	if in.k.forget != nil {
+		in.k.forget(in)
+	}
+	return errors.Join(err, in.watch.close(), in.owner.Close())
 }
 
 // freePort finds a port of 127.0.0.1 that nobody listens at.

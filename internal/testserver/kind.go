@@ -25,8 +25,11 @@ type kind struct {
 	setting func(name, value string) string
 	// logs are the files below in.dir that errors and statements are written to.
 	logs []string
-	// halt ends the server in good order; end at once, with its children.
+	// halt ends the server in good order; end does at once, leaving neither children nor shared memory.
 	halt, end syscall.Signal
+
+	// forget gives back what a server that was killed keeps outside of its directory; nil = nothing.
+	forget func(in *instance)
 
 	// container is the service of docker-compose.yml.
 	container container

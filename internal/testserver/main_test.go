@@ -1,5 +1,3 @@
-//go:build servers
-
 package testserver
 
 import (
@@ -20,7 +18,13 @@ const childVar = "ASHERAH_TESTSERVER_CHILD"
 // children are the tests of such processes.
 var children = map[string]func(t *testing.T){}
 
+// baseVar names the directory in which a child makes its servers' ones, away from those of other runs.
+const baseVar = "ASHERAH_TESTSERVER_BASE"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(baseVar); dir != "" {
+		bases = func(bool) []string { return []string{dir} }
+	}
 	if act, ok := programsOfTests[os.Getenv(childVar)]; ok {
 		act()
 		return

@@ -49,9 +49,11 @@ var mariadb = &kind{
 			"--port=" + strconv.Itoa(in.at.port),
 			"--socket=" + mariadbSocket(in.at),
 			"--pid-file=" + in.pidFile(),
+			// At its start a server removes other servers' temporary tables from a directory that they share.
+			"--tmpdir=" + in.tmp,
 			"--init-file=" + mariadbInit(in),
 			"--general-log", "--log-output=FILE", "--general-log-file=" + filepath.Join(in.dir, statementLog),
-			"--innodb-flush-log-at-trx-commit=0",
+			"--innodb-flush-log-at-trx-commit=2", // what is committed outlives the process, not the machine
 			"--innodb-buffer-pool-size=64M",
 			"--innodb-log-file-size=32M",
 			"--max-connections=300",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -63,6 +64,17 @@ var postgres = &kind{
 	logs:    []string{serverLog},
 	halt:    syscall.SIGINT, // without waiting for the clients to go
 	end:     syscall.SIGQUIT,
+
+	forget: func(in *instance) {
+		// The file is there after a crash only. Its seventh line has the shared memory, by which the server would
+		// know at its next start whether an earlier one still runs: some 50 bytes.
+		text, err := os.ReadFile(filepath.Join(in.data, "postmaster.pid"))
+		if lines := strings.Split(string(text), "\n"); err == nil && len(lines) >= 7 {
+			if words := strings.Fields(lines[6]); len(words) == 2 {
+				_, _ = in.command([]string{"ipcrm", "-m", words[1]}).CombinedOutput()
+			}
+		}
+	},
 
 	container: container{
 		service: "postgres", port: 5432, user: "asherah", password: "asherah",

@@ -31,6 +31,8 @@ func (*process) wait(time.Duration) bool { return true }
 
 func (*process) end(syscall.Signal, time.Duration) error { return platform }
 
+func killChildren(int) ([]int, error) { return nil, platform }
+
 func lock(*os.File, bool) (bool, error) { return false, platform }
 
 func kill(int, syscall.Signal) error { return platform }

@@ -3,11 +3,13 @@
 package testserver
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -122,6 +124,69 @@ func (p *process) end(signal syscall.Signal, timeout time.Duration) error {
 		return errors.Join(err, kill)
 	}
 	return err
+}
+
+// killChildren stops a process for good, which makes no more children, and kills those that it has. They are
+// known by their parent until that is killed too.
+func killChildren(parent int) (children []int, err error) {
+	if err := syscall.Kill(parent, syscall.SIGSTOP); err != nil {
+		return nil, err
+	}
+	if children, err = childrenOf(parent); err != nil {
+		return nil, err
+	}
+	for _, pid := range children {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return nil, err
+		}
+	}
+	return children, nil
+}
+
+func childrenOf(parent int) (children []int, err error) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	for _, stat := range stats {
+		text, err := os.ReadFile(stat)
+		if err != nil {
+			continue // it has just ended
+		}
+		// The number, the name in parentheses, which may hold some itself, the state, the parent.
+		var state string
+		var ppid int
+		rest := text[bytes.LastIndexByte(text, ')')+1:]
+		if _, err := fmt.Sscan(string(rest), &state, &ppid); err != nil {
+			return nil, fmt.Errorf("%s: %w", stat, err)
+		}
+		if ppid != parent {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat)))
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, pid)
+	}
+	if len(stats) > 0 {
+		return children, nil
+	}
+	// A system without such files.
+	out, err := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ps: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		var pid, ppid int
+		if _, err := fmt.Sscan(line, &pid, &ppid); err != nil {
+			return nil, fmt.Errorf("ps: %w: %q", err, line)
+		}
+		if ppid == parent {
+			children = append(children, pid)
+		}
+	}
+	return children, nil
 }
 
 // lock locks an open file against other open files of the same name, in this process and in others, until

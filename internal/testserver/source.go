@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// backend is a server that was found or started. Its methods are called by one goroutine at a time.
+// backend is a server that was found or started. Its methods may be called from several goroutines.
 type backend interface {
 	describe() string // follows the server's version in parentheses
 	// dsn is a connection string; database "" is one to administer the server from.
@@ -21,10 +21,11 @@ type backend interface {
 	// log returns what each of the server's logs holds, always the same ones in the same order.
 	log() ([]string, error)
 	dataDir() (string, error)
-	running() bool
-	start() error // returns when the server answers
+	start() error // returns when the server answers; nothing happens when it runs
 	stop() error
 	crash() error
+	// died says once that the server has ended, or does within the time, although nobody wanted it to.
+	died(timeout time.Duration) error
 	close() error
 }
 
@@ -94,7 +95,7 @@ func fromPrograms(k *kind, settings []string) (backend, error) {
 	if err != nil {
 		return nil, lacking{err.Error()}
 	}
-	return newInstance(k, programs, settings)
+	return newInstance(k, programs, settings, k.setUp)
 }
 
 // fromPackage installs the server's package. Several processes may want it at once: one installs it, the
@@ -197,11 +198,11 @@ func (e *external) log() ([]string, error) { return nil, e.lacks("keeps its log 
 
 func (e *external) dataDir() (string, error) { return "", e.lacks("keeps its files to itself") }
 
-func (e *external) running() bool { return true }
-
-func (e *external) start() error { return e.lacks("isn't ours to start") }
+func (e *external) start() error { return nil }
 
 func (e *external) stop() error { return e.lacks("isn't ours to stop") }
+
+func (e *external) died(time.Duration) error { return nil }
 
 func (e *external) crash() error { return e.stop() }
 

@@ -1,4 +1,4 @@
-//go:build servers && (darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
 package testserver
 
@@ -205,19 +205,13 @@ func fakeDocker() {
 	if in.dir, in.owner, err = newDir("docker", user); err != nil {
 		panic(err)
 	}
-	in.data, in.at.socket = filepath.Join(in.dir, "data"), filepath.Join(in.dir, "run")
 	if in.watch, err = newWatcher(user, watchInstance, postgres.end, in.dir); err != nil {
 		panic(err)
 	}
 	defer in.close()
 	lines("%s", in.dir)
-	for _, dir := range []string{in.data, in.at.socket} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			panic(err)
-		}
-		if err := user.own(dir); err != nil {
-			panic(err)
-		}
+	if err := in.makeDirs(); err != nil {
+		panic(err)
 	}
 	if err := postgres.setUp(in); err != nil {
 		panic(err)

@@ -31,11 +31,7 @@ func prefix() string { return fmt.Sprintf("asherah-test-%d-", os.Geteuid()) }
 // newDir removes what dead processes have left and makes a directory, owned by a, whose lock this process
 // holds until it closes the file that is returned.
 func newDir(name string, a *account) (dir string, owner *os.File, err error) {
-	bases := []string{tempDir(a != nil)}
-	if free, err := freeSpace(shm); err == nil && free >= shmSpace {
-		bases = append([]string{shm}, bases...)
-	}
-	for _, base := range bases {
+	for _, base := range bases(a != nil) {
 		if dir, owner, err = newDirIn(base, name, a); err == nil {
 			return dir, owner, nil
 		}
@@ -43,9 +39,22 @@ func newDir(name string, a *account) (dir string, owner *os.File, err error) {
 	return "", nil, err
 }
 
-// tempDir is the temporary directory, or /tmp when another user must get through to it and can't.
+// bases are where directories are made, the best place first; others tells whether another user goes there.
+// The tests have a place of their own, where another run removes nothing.
+var bases = func(others bool) []string {
+	if free, err := freeSpace(shm); err == nil && free >= shmSpace {
+		return []string{shm, tempDir(others)}
+	}
+	return []string{tempDir(others)}
+}
+
+// tempDir is the temporary directory, or /tmp when another user must get through to it and can't, or when
+// its path is so long that with a server's below it no Unix socket could be named.
 func tempDir(others bool) string {
 	dir := os.TempDir()
+	if len(dir) > 40 {
+		return "/tmp"
+	}
 	for d := dir; others; d = filepath.Dir(d) {
 		if info, err := os.Stat(d); err != nil || info.Mode()&0o001 == 0 {
 			return "/tmp"

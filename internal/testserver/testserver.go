@@ -81,9 +81,8 @@ func serve(t testing.TB, k *kind, opts []Option) *Server {
 	}
 	s.check(err)
 	t.Cleanup(func() { s.end(o.private) })
-	if !s.b.running() {
-		s.check(s.b.start())
-	}
+	s.check(s.b.died(0))
+	s.check(s.b.start())
 
 	s.database = "asherah_test_" + strings.ToLower(rand.Text()[:12])
 	ctx, cancel := context.WithTimeout(context.Background(), maintenance)
@@ -102,19 +101,22 @@ func serve(t testing.TB, k *kind, opts []Option) *Server {
 
 // end leaves a shared server as the test has found it, and ends a private one.
 func (s *Server) end(private bool) {
-	var err error
+	err := s.b.died(0)
 	switch {
 	case private:
-		err = s.b.close()
+		err = errors.Join(err, s.b.close())
 	case s.database != "":
-		if !s.b.running() {
-			err = s.b.start()
-		}
-		if err == nil {
+		started := s.b.start()
+		if started == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), maintenance)
 			defer cancel()
-			err = s.k.drop(ctx, s.dsnOf(""), s.database)
+			started = s.k.drop(ctx, s.dsnOf(""), s.database)
 		}
+		if started != nil {
+			// Clients notice its end a moment sooner than its parent.
+			err = errors.Join(err, s.b.died(2*time.Second))
+		}
+		err = errors.Join(err, started)
 	}
 	if err != nil {
 		s.t.Errorf("testserver: %s: end of test: %v", s.k.title, err)
@@ -205,13 +207,16 @@ func (s *Server) Stop() {
 	s.check(s.b.stop())
 }
 
-// Crash is Stop in no order: the server writes nothing more, and recovers at the next start.
+// Crash kills the server with all its processes (SIGKILL): they write nothing more, their clients' connections
+// just end, and the server recovers at the next start. What was committed is there, because the system
+// keeps it.
 func (s *Server) Crash() {
 	s.t.Helper()
 	s.check(s.b.crash())
 }
 
-// Restart ends the server in good order, if it runs, and starts it at the same port with the same data.
+// Restart ends the server in good order, if it runs, and starts it at the same port with the same data. It
+// also starts a server after [Server.Stop] and [Server.Crash].
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.check(s.b.stop())

@@ -1,5 +1,3 @@
-//go:build servers
-
 package sqlstore_test
 
 import (
