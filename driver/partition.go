@@ -41,7 +41,9 @@ func (p inForce) require() (string, error) {
 // allow checks that a row's own partition is the one that WithPartition pinned, if it did.
 func (p inForce) allow(id string) error {
 	if p.pinned && p.id != id {
-		return fmt.Errorf("%w than the one that driver.WithPartition set", ErrPartitionMismatch)
+		return errNotPinned
 	}
 	return nil
 }
+
+var errNotPinned = fmt.Errorf("%w than the one that driver.WithPartition set", ErrPartitionMismatch)

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -25,8 +26,8 @@ type rows struct {
 	outs   []sqlplan.Output
 	names  []string
 	buf    []driver.Value // a whole row, when some of it is trimmed
-	scope  *envelope.Scope
-	row    int // from 1
+	op     opener         // its scope is nil until a value is opened
+	row    int            // from 1
 	plain  []byte
 	closed bool
 }
@@ -118,13 +119,8 @@ func (r *rows) Next(dest []driver.Value) error {
 
 // value opens one value of the row.
 func (r *rows) value(o *sqlplan.Output, stored driver.Value, row []driver.Value) (driver.Value, error) {
-	var rec []byte
-	switch v := stored.(type) {
-	case string:
-		rec = []byte(v)
-	case []byte:
-		rec = v
-	default:
+	rec, ok := record(stored)
+	if !ok {
 		return nil, ErrPlaintext
 	}
 	var at any
@@ -133,11 +129,10 @@ func (r *rows) value(o *sqlplan.Output, stored driver.Value, row []driver.Value)
 			return nil, fmt.Errorf("%w: the row's %s is NULL", ErrNoPartition, o.Column.Partition.Name)
 		}
 	}
-	if r.scope == nil {
-		r.scope = r.c.scope()
+	if r.op.scope == nil {
+		r.op = opener{core: r.c.core, factory: r.c.state.factory, scope: r.c.scope(), force: r.force}
 	}
-	op := opener{core: r.c.core, factory: r.c.state.factory, scope: r.scope, force: r.force}
-	text, err := op.open(r.ctx, r.plain[:0], o.Column, at, rec)
+	text, err := r.op.open(r.ctx, r.plain[:0], o.Column, at, rec)
 	if err != nil {
 		return nil, err
 	}
@@ -145,62 +140,103 @@ func (r *rows) value(o *sqlplan.Output, stored driver.Value, row []driver.Value)
 	return o.Column.ParseText(text)
 }
 
-// opener opens stored values; rows and Sealer share it.
+// record returns a stored value's bytes, which must not be changed: a string's are not copied.
+func record(stored any) (rec []byte, ok bool) {
+	switch v := stored.(type) {
+	case string:
+		return unsafe.Slice(unsafe.StringData(v), len(v)), true
+	case []byte:
+		return v, true
+	}
+	return nil, false
+}
+
+// opener opens stored values; rows and Sealer share it. It is used by one goroutine at a time.
 type opener struct {
 	core    *core
 	factory *envelope.SessionFactory
 	scope   *envelope.Scope
 	force   inForce
+	last    lastPartition
 }
 
 // open appends the canonical text of a stored value to dst. at is the row's partition column, nil when the
 // column has none or the statement couldn't deliver it.
 func (o *opener) open(ctx context.Context, dst []byte, col *tags.Column, at any, rec []byte) ([]byte, error) {
 	bound := o.core.formatOf(col) == tags.FormatBound
-	if bound && !envelope.IsBound(rec, envelope.EncodingText) || !bound && !envelope.IsAsherah(rec) {
-		return nil, fmt.Errorf("%w: want a record of format %v", ErrPlaintext, o.core.formatOf(col))
+	if bound && !envelope.IsBound(rec, envelope.EncodingText) {
+		return nil, o.plaintext(col)
 	}
-	partition, err := o.partition(col, at, rec, bound)
+	partition, err := o.partition(col, at)
 	if err != nil {
-		return nil, err
+		return nil, o.explain(col, at, rec, bound, err)
 	}
-	if !bound {
-		return o.scope.AppendDecrypt(ctx, dst, partition, rec)
+	var text []byte
+	if bound {
+		text, err = o.scope.AppendOpen(ctx, dst, partition, rec, bindingOf(col))
+	} else {
+		text, err = o.scope.AppendDecrypt(ctx, dst, partition, rec)
 	}
-	text, err := o.scope.AppendOpen(ctx, dst, partition, rec, bindingOf(col))
-	if err != nil || !col.Padded() {
-		return text, err
+	if err != nil {
+		return nil, o.explain(col, at, rec, bound, err)
 	}
-	return tags.Unpad(text)
+	if bound && col.Padded() {
+		return tags.Unpad(text)
+	}
+	return text, nil
 }
 
-// partition says under whose key a record must open.
-func (o *opener) partition(col *tags.Column, at any, rec []byte, bound bool) (string, error) {
-	if col.Partition == nil {
-		id, err := o.force.require()
-		if err != nil {
-			return "", err
-		}
-		own, err := o.own(rec, bound)
-		if err == nil && own != id {
-			err = fmt.Errorf("%w than the one in force", ErrPartitionMismatch)
-		}
-		return id, err
-	}
-	if at == nil {
-		// The statement couldn't deliver the row's partition: the record's own is taken, so the value is
-		// proved to be of this column and of some partition, not of this row's.
-		id, err := o.own(rec, bound)
+func (o *opener) plaintext(col *tags.Column) error {
+	return fmt.Errorf("%w: want a record of format %v", ErrPlaintext, o.core.formatOf(col))
+}
+
+// partition says under whose key a record must open; "" is the one that the record names.
+func (o *opener) partition(col *tags.Column, at any) (string, error) {
+	switch {
+	case col.Partition == nil:
+		return o.force.require()
+	case at != nil:
+		id, err := o.last.text(col, at)
 		if err != nil {
 			return "", err
 		}
 		return id, o.force.allow(id)
+	case o.force.pinned:
+		// As below, but rows of other partitions are errors.
+		if o.force.id == "" {
+			return "", o.force.allow("\x00") // no record is of an empty partition
+		}
+		return o.force.id, nil
 	}
-	id, err := partitionText(col, at)
-	if err != nil {
-		return "", err
+	// The statement couldn't deliver the row's partition: the record's own is taken, so the value is
+	// proved to be of this column and of some partition, not of this row's.
+	return "", nil
+}
+
+// explain says more of an error in opening a record, if there is more to say: nearly all records open, so
+// what only errors need isn't looked at before.
+func (o *opener) explain(col *tags.Column, at any, rec []byte, bound bool, err error) error {
+	if err == nil {
+		return nil
 	}
-	return id, o.force.allow(id)
+	if !bound && !envelope.IsAsherah(rec) {
+		return o.plaintext(col)
+	}
+	if col.Partition != nil && at != nil || !errors.Is(err, ErrPartitionMismatch) {
+		return err
+	}
+	own, ownErr := o.own(rec, bound)
+	switch {
+	case ownErr != nil:
+		return ownErr
+	case col.Partition != nil:
+		if other := o.force.allow(own); other != nil {
+			return other
+		}
+	case own != o.force.id:
+		return fmt.Errorf("%w than the one in force", ErrPartitionMismatch)
+	}
+	return err
 }
 
 func (o *opener) own(rec []byte, bound bool) (string, error) {
@@ -210,6 +246,43 @@ func (o *opener) own(rec []byte, bound bool) (string, error) {
 	return o.factory.AsherahPartition(rec)
 }
 
+// lastPartition is the partition of the row before: mostly the next row's too, and then its text needn't be
+// made again.
+type lastPartition struct {
+	col   *tags.Column
+	bytes []byte // what the database delivered, one of the two
+	n     int64
+	isInt bool
+	id    string
+}
+
+// text is partitionText.
+func (l *lastPartition) text(col *tags.Column, at any) (string, error) {
+	switch v := at.(type) {
+	case string:
+		return partitionText(col, v)
+	case []byte:
+		if l.col == col && !l.isInt && string(l.bytes) == string(v) {
+			return l.id, nil
+		}
+		id, err := partitionText(col, v)
+		if err == nil {
+			l.col, l.bytes, l.isInt, l.id = col, append(l.bytes[:0], v...), false, id
+		}
+		return id, err
+	case int64:
+		if l.col == col && l.isInt && l.n == v {
+			return l.id, nil
+		}
+		id, err := partitionText(col, v)
+		if err == nil {
+			l.col, l.n, l.isInt, l.id = col, v, true, id
+		}
+		return id, err
+	}
+	return partitionText(col, at)
+}
+
 // Close ends the result set and wipes its data keys.
 func (r *rows) Close() error {
 	err := r.inner.Close()
@@ -217,8 +290,8 @@ func (r *rows) Close() error {
 		return err
 	}
 	r.closed = true
-	if r.scope != nil {
-		r.scope.Close()
+	if r.op.scope != nil {
+		r.op.scope.Close()
 	}
 	clear(r.plain[:cap(r.plain)])
 	if r.owned != nil {

@@ -1,0 +1,106 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	asherah "github.com/asherah-sql/asherah-sql/driver"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// What a value's partition has to do with its error, for both formats and all ways in which a partition is
+// found.
+func TestErrorsNameThePartitionThatIsWrong(t *testing.T) {
+	const derived = `SELECT e FROM (SELECT email AS e FROM users)` // can't deliver the row's partition
+	for _, format := range []tags.Format{tags.FormatBound, tags.FormatAsherah} {
+		t.Run(format.String(), func(t *testing.T) {
+			db := open(t, func(c *asherah.Config) { c.Format = format })
+			db.mustExec(t, tenant("acme"), `INSERT INTO users (id, tenant_id, email, ssn) VALUES (1, 'acme', ?, ?)`, secret, secret)
+			for _, c := range []struct {
+				partition, query string
+				want             error
+				text             string
+			}{
+				{"acme", `SELECT ssn FROM users`, nil, ""},
+				{"globex", `SELECT ssn FROM users`, asherah.ErrPartitionMismatch, "than the one in force"},
+				{"acme", derived, nil, ""},
+				{"globex", derived, asherah.ErrPartitionMismatch, "than the one that driver.WithPartition set"},
+				{"", derived, asherah.ErrPartitionMismatch, "than the one that driver.WithPartition set"},
+				{"-", derived, nil, ""},
+				{"globex", `SELECT email FROM users`, asherah.ErrPartitionMismatch, "than the one that driver.WithPartition set"},
+			} {
+				ctx := tenant(c.partition)
+				if c.partition == "-" {
+					ctx = context.Background()
+				}
+				err := readErr(t, ctx, db, c.query)
+				if c.want == nil {
+					if err != nil {
+						t.Errorf("%q: %s: %v", c.partition, c.query, err)
+					}
+					continue
+				}
+				if !errors.Is(err, c.want) || errors.Is(err, asherah.ErrMoved) || !strings.Contains(err.Error(), c.text) {
+					t.Errorf("%q: %s: err = %v, want %v: %s", c.partition, c.query, err, c.want, c.text)
+				}
+			}
+			for _, bad := range []string{"s3cr3t", "", `{}`, `{"Key":{"Created":1,"Key":"AAAA","ParentKeyMeta":{"KeyId":"_IK_acme_shop_web","Created":1}},"Data":"AAAA"}`, "ash1"} {
+				if _, err := db.plain.Exec(`UPDATE users SET email = ?, ssn = ?`, bad, bad); err != nil {
+					t.Fatal(err)
+				}
+				for _, q := range []string{`SELECT ssn FROM users`, `SELECT email FROM users`, derived} {
+					if err := readErr(t, tenant("acme"), db, q); !errors.Is(err, asherah.ErrPlaintext) {
+						t.Errorf("%s of %q: err = %v, want ErrPlaintext", q, bad, err)
+					}
+				}
+			}
+		})
+	}
+}
+
+type note struct {
+	ID   int64
+	Org  int64
+	Room []byte
+	Text string `encrypt:"org"`
+	More string `encrypt:"owner"`
+	// Owner is stored as a BLOB by the test, which drivers deliver as bytes.
+	Owner string
+}
+
+func (note) TableName() string { return "notes" }
+
+// The partition of the row before is remembered; a row of another one must not be taken for its.
+func TestPartitionsThatChangeFromRowToRow(t *testing.T) {
+	db := open(t, func(c *asherah.Config) { c.Schema = schemaOf(t, user{}, note{}) })
+	if _, err := db.plain.Exec(`CREATE TABLE notes (id INTEGER PRIMARY KEY, org INTEGER, room BLOB, text TEXT, more TEXT, owner TEXT)`); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	var want strings.Builder
+	for i := range 30 {
+		org, owner := []int{1, 1, 12, 1, 2, 3}[i%6], []string{"a", "ab", "a", "b", "b", "b"}[i%6]
+		db.mustExec(t, ctx, `INSERT INTO notes (id, org, text, more, owner) VALUES (?, ?, ?, ?, ?)`, i, org, fmt.Sprint("t", i), fmt.Sprint("m", i), owner)
+		fmt.Fprintf(&want, "t%d|m%d\n", i, i)
+	}
+	if got := dump(t, ctx, db, `SELECT text, more FROM notes ORDER BY id`); got != want.String() {
+		t.Errorf("got %s", got)
+	}
+	if _, err := db.plain.Exec(`UPDATE notes SET owner = CAST(owner AS BLOB)`); err != nil {
+		t.Fatal(err)
+	}
+	if got := dump(t, ctx, db, `SELECT text, more FROM notes ORDER BY id`); got != want.String() {
+		t.Errorf("with bytes: got %s", got)
+	}
+	for _, move := range []string{`UPDATE notes SET org = 1 WHERE id = 2`, `UPDATE notes SET owner = 'b' WHERE id = 2`, `UPDATE notes SET owner = CAST('ab' AS BLOB) WHERE id = 2`} {
+		if _, err := db.plain.Exec(move); err != nil {
+			t.Fatal(err)
+		}
+		if err := readErr(t, ctx, db, `SELECT text, more FROM notes ORDER BY id`); !errors.Is(err, asherah.ErrMoved) || !strings.Contains(err.Error(), "row 3") {
+			t.Errorf("%s: err = %v, want ErrMoved in row 3", move, err)
+		}
+	}
+}
