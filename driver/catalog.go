@@ -50,6 +50,7 @@ type columnInfo struct {
 	generated bool
 	hidden    bool // not part of `*`
 	def       string
+	collation string
 	length    int  // of a type that holds so many characters at most; 0: unbounded
 	folds     bool // compared otherwise than byte for byte
 }
@@ -130,14 +131,30 @@ func (c *catalog) info(ctx context.Context, conn rawConn, name sqlplan.TableName
 	return info, nil
 }
 
-// isUUID tells whether a column's type is uuid.
-func (c *catalog) isUUID(ctx context.Context, conn rawConn, col *tags.Column) (bool, error) {
+// spelling is how a partition column's type changes the text of a partition.
+type spelling uint8
+
+const (
+	asGiven  spelling = iota
+	asUUID            // the canonical text of a UUID
+	noBlanks          // trailing blanks are dropped
+)
+
+// spelling asks for the type of a partition column of strings.
+func (c *catalog) spelling(ctx context.Context, conn rawConn, col *tags.Column) (spelling, error) {
 	info, err := c.info(ctx, conn, sqlplan.TableName{Schema: col.Table.Schema, Name: col.Table.Name})
 	if err != nil || info == nil {
-		return false, err
+		return asGiven, err
 	}
-	have := info.column(col.Name)
-	return have != nil && strings.EqualFold(have.typ, "uuid"), nil
+	if have := info.column(col.Name); have != nil {
+		switch strings.ToLower(have.typ) {
+		case "uuid":
+			return asUUID, nil
+		case "char":
+			return noBlanks, nil
+		}
+	}
+	return asGiven, nil
 }
 
 // unchanged reads tables anew, on conn, and reports whether their columns are those that are remembered. If

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -116,10 +117,12 @@ func readPostgres(ctx context.Context, conn rawConn, name sqlplan.TableName) (*t
 			}
 			info.columns = append(info.columns, col)
 		case "U":
-			if n := len(info.uniques); n == 0 || info.uniques[n-1].name != a {
+			i := slices.IndexFunc(info.uniques, func(u uniqueInfo) bool { return u.name == a })
+			if i < 0 {
+				i = len(info.uniques)
 				info.uniques = append(info.uniques, uniqueInfo{name: a, schema: f, constraint: b})
 			}
-			u := &info.uniques[len(info.uniques)-1]
+			u := &info.uniques[i]
 			u.columns = append(u.columns, c)
 			u.folds = append(u.folds, d != "")
 			u.expressions = append(u.expressions, e)
@@ -146,6 +149,13 @@ const (
 	roomText   = (97+64+512)*4/3 + 38
 )
 
+func roomOf(col *tags.Column) int {
+	if col.Padded() || col.Kind == tags.KindUUID {
+		return roomPadded
+	}
+	return roomText
+}
+
 // checkPostgres says why an envelope isn't safe in a column.
 func checkPostgres(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	c := info.column(col.Name)
@@ -160,11 +170,7 @@ func checkPostgres(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	case c.def != "":
 		return fmt.Errorf("%w: %v has a default, which the database would store in the clear: %s DROP DEFAULT", ErrSchemaMismatch, col, alter)
 	}
-	room := roomText
-	if col.Padded() || col.Kind == tags.KindUUID {
-		room = roomPadded
-	}
-	if c.length > 0 && c.length < room {
+	if room := roomOf(col); c.length > 0 && c.length < room {
 		return fmt.Errorf("%w: %v is %s(%d), too narrow: an envelope takes up to %d characters: %s TYPE text", ErrSchemaMismatch, col, c.typ, c.length, room, alter)
 	}
 	if p := col.Partition; p != nil {
@@ -188,7 +194,7 @@ func checkPostgres(t *tags.Table, info *tableInfo, col *tags.Column) error {
 }
 
 // keepsPostgres tells whether a column of a type gives back partitions of a kind as they were stored. A
-// string in a uuid column is sealed under the uuid's canonical text, see uuidPartition.
+// string in a uuid column is sealed under the uuid's canonical text, see spelling.
 func keepsPostgres(typ string, kind tags.Kind) bool {
 	switch typ {
 	case "text", "varchar", "citext", "name":

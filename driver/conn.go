@@ -102,6 +102,9 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 		}
 		return callExec(ctx, c.inner, query, args)
 	}
+	if len(args) > 0 && s.skips.Load() {
+		return nil, driver.ErrSkip
+	}
 	var res driver.Result
 	err = c.around(ctx, s, func() error {
 		out, err := c.seal(ctx, query, s, args)
@@ -109,6 +112,7 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 			return err
 		}
 		res, err = callExec(ctx, c.inner, out.query, out.args)
+		s.skipped(err)
 		return err
 	})
 	return res, err
@@ -133,6 +137,9 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 	if err := s.oneResult(); err != nil {
 		return nil, err
 	}
+	if len(args) > 0 && s.skips.Load() {
+		return nil, driver.ErrSkip
+	}
 	var res driver.Rows
 	err = c.around(ctx, s, func() error {
 		out, err := c.seal(ctx, query, s, args)
@@ -140,6 +147,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 			return err
 		}
 		rows, err := callQuery(ctx, c.inner, out.query, out.args)
+		s.skipped(err)
 		if err == nil {
 			res, err = c.open(ctx, query, s, rows, nil)
 		}

@@ -30,8 +30,10 @@ type database struct {
 	// text holds one of charsetWords.
 	charset      func(ctx context.Context, conn rawConn, names bool) error
 	charsetWords []string
-	// uuids: columns of the type uuid give back its canonical text, however it was spelled.
-	uuids bool
+	// spells: some types of a partition column give a text back otherwise than it was stored, see spelling.
+	spells bool
+	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
+	loose bool
 	// named: arguments have names. Otherwise a name that the program gives is passed on and means nothing.
 	named bool
 	// read returns a table of the database; nil when there is none.
@@ -51,8 +53,13 @@ var databases = map[dialect.Dialect]*database{
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},
 	dialect.Postgres: {
-		mode: modePostgres, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, uuids: true,
+		mode: modePostgres, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
 		read: readPostgres, check: checkPostgres, exact: exactPostgres, quote: quotePostgres,
+	},
+	dialect.MySQL: {
+		mode: modeMySQL, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
+		spells: true, loose: true,
+		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},
 }
 
@@ -102,7 +109,15 @@ func readOnly(err error) bool {
 	if s := sqlState(nil); errors.As(err, &s) {
 		return s.SQLState() == "25006" // read_only_sql_transaction: a replica, or default_transaction_read_only
 	}
-	return strings.Contains(err.Error(), "readonly database")
+	for _, text := range []string{
+		"readonly database",                      // SQLite
+		"Error 1290", "Error 1792", "Error 1836", // MySQL: --read-only, a read-only transaction, a read-only server
+	} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 func inTransaction(err error) bool {

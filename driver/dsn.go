@@ -36,7 +36,7 @@ func splitParams(d dialect.Dialect, dsn string) (plain string, params []param, e
 	case d == dialect.Postgres && !isURL:
 		// pgx's RegisterConnConfig gives a bare name for a connection string; parameters follow it as in
 		// either of the forms.
-		if q := strings.IndexByte(dsn, '?'); q > 0 && strings.IndexAny(dsn[:q], "= '\\") < 0 {
+		if q := strings.IndexByte(dsn, '?'); q > 0 && !strings.ContainsAny(dsn[:q], "= '\\") {
 			return splitQuery(dsn)
 		}
 		name, rest, _ := strings.Cut(dsn, " ")
@@ -48,6 +48,8 @@ func splitParams(d dialect.Dialect, dsn string) (plain string, params []param, e
 			return strings.TrimRight(name+" "+plain, " "), params, nil
 		}
 		return splitKeyValue(dsn)
+	case d == dialect.MySQL && !isURL:
+		return splitMySQL(dsn)
 	case d == dialect.SQLServer && !isURL:
 		return splitSemicolons(dsn)
 	}
@@ -106,6 +108,26 @@ func splitQuery(dsn string) (string, []param, error) {
 		return head, params, nil
 	}
 	return head + "?" + strings.Join(kept, "&"), params, nil
+}
+
+// splitMySQL handles go-sql-driver's `user:password@net(addr)/db?key=value&key=value`, where the password may
+// hold question marks: the query starts at the last one before our first parameter.
+func splitMySQL(dsn string) (string, []param, error) {
+	first := -1
+	for i := 1; i+len(paramPrefix) <= len(dsn) && first < 0; i++ {
+		if (dsn[i-1] == '?' || dsn[i-1] == '&') && strings.EqualFold(dsn[i:i+len(paramPrefix)], paramPrefix) {
+			first = i
+		}
+	}
+	if first < 0 {
+		return splitQuery(dsn)
+	}
+	q := strings.LastIndexByte(dsn[:first], '?')
+	if q < 0 {
+		return "", nil, fmt.Errorf("a parameter holds %q where it isn't read: separate parameters by & behind a question mark", paramPrefix)
+	}
+	query, params, err := splitQuery(dsn[q:])
+	return dsn[:q] + query, params, err
 }
 
 // splitKeyValue handles libpq's `key=value key = 'quoted value'`, with its backslash escapes.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,10 +25,13 @@ type statement struct {
 	rows    int  // statements that return rows
 	spelled bool // an INSERT without a column list was given the one of the catalogue
 
+	// skips: the wrapped driver takes this text only as a prepared statement. It isn't sealed in vain again.
+	skips atomic.Bool
+
 	wide bool // it holds bytes from 0x80 on, and touches a table or could
 	sets bool // it may change the settings that decide how a text is read
 
-	uuids map[*tags.Column]bool // partition columns of strings whose type in the database is uuid
+	spelling map[*tags.Column]spelling // partition columns of strings: what their type makes of a text
 
 	schema, catalog uint64 // versions it was made with
 }
@@ -83,6 +87,13 @@ func newPlans(c *core) (*plans, error) {
 		}
 	}
 	return p, nil
+}
+
+// skipped notes an answer of ErrSkip.
+func (s *statement) skipped(err error) {
+	if err == driver.ErrSkip && !s.skips.Load() {
+		s.skips.Store(true)
+	}
 }
 
 func (s *statement) passes() bool { return !s.plan.Touches }
@@ -202,7 +213,7 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	if err := c.upsertable(ctx, query, s); err != nil {
 		return err
 	}
-	if err := c.findUUIDs(ctx, s); err != nil {
+	if err := c.findSpelling(ctx, s); err != nil {
 		return err
 	}
 	s.decodes = s.plan.Hidden > 0
@@ -220,9 +231,9 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	return nil
 }
 
-// findUUIDs notes the partition columns whose values the database would change to a uuid's canonical text.
-func (c *conn) findUUIDs(ctx context.Context, s *statement) error {
-	if !c.core.catalog.db.uuids {
+// findSpelling notes what the database makes of the partitions that a statement stores.
+func (c *conn) findSpelling(ctx context.Context, s *statement) error {
+	if !c.core.catalog.db.spells {
 		return nil
 	}
 	for i := range s.plan.Values {
@@ -230,17 +241,17 @@ func (c *conn) findUUIDs(ctx context.Context, s *statement) error {
 		if p == nil || p.Kind != tags.KindString {
 			continue
 		}
-		if _, ok := s.uuids[p]; ok {
+		if _, ok := s.spelling[p]; ok {
 			continue
 		}
-		is, err := c.core.catalog.isUUID(ctx, c.raw(), p)
+		is, err := c.core.catalog.spelling(ctx, c.raw(), p)
 		if err != nil {
 			return err
 		}
-		if s.uuids == nil {
-			s.uuids = map[*tags.Column]bool{}
+		if s.spelling == nil {
+			s.spelling = map[*tags.Column]spelling{}
 		}
-		s.uuids[p] = is
+		s.spelling[p] = is
 	}
 	return nil
 }

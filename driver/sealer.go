@@ -24,7 +24,7 @@ type Sealer struct {
 	st   *keyState
 	db   *sql.DB         // the key table's connection, where keys have none of their own
 	own  metastore.Store // over db, or in the process; nil when the factory has a store
-	as   statement       // knows the partition columns of the type uuid
+	as   *statement      // knows what the database makes of partitions
 
 	close func() error // once
 }
@@ -40,7 +40,7 @@ func NewSealer(ctx context.Context, c driver.Connector) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new sealer: %w", err)
 	}
-	s := &Sealer{c: con, keys: keys, st: st}
+	s := &Sealer{c: con, keys: keys, st: st, as: &statement{}}
 	s.close = sync.OnceValue(func() error {
 		var err error
 		if s.db != nil {
@@ -80,12 +80,12 @@ func (s *Sealer) prepare(ctx context.Context) error {
 	if err := patiently(ctx, func() error { return s.st.prepare(ctx, &s.c.core, store) }); err != nil {
 		return err
 	}
-	return s.findUUIDs(ctx)
+	return s.findSpelling(ctx)
 }
 
-// findUUIDs notes the partition columns of strings whose type in the database is uuid, see conn.findUUIDs.
-func (s *Sealer) findUUIDs(ctx context.Context) error {
-	if !s.c.catalog.db.uuids {
+// findSpelling notes what the database makes of partitions, see conn.findSpelling.
+func (s *Sealer) findSpelling(ctx context.Context) error {
+	if !s.c.catalog.db.spells {
 		return nil
 	}
 	var columns []*tags.Column
@@ -101,13 +101,13 @@ func (s *Sealer) findUUIDs(ctx context.Context) error {
 	}
 	db := sql.OpenDB(kept{s.c.base})
 	err := withRaw(ctx, db, func(raw rawConn) error {
-		s.as.uuids = map[*tags.Column]bool{}
+		s.as.spelling = map[*tags.Column]spelling{}
 		for _, p := range columns {
-			is, err := s.c.catalog.isUUID(ctx, raw, p)
+			is, err := s.c.catalog.spelling(ctx, raw, p)
 			if err != nil {
 				return err
 			}
-			s.as.uuids[p] = is
+			s.as.spelling[p] = is
 		}
 		return nil
 	})
