@@ -5,7 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
+	"unsafe"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -33,9 +33,22 @@ type sealing struct {
 	force inForce
 	scope *envelope.Scope
 
-	found  []any  // partition values looked up, by lookup; nil: no row matched
-	asked  []bool // by lookup
-	buffer []byte
+	found []any  // partition values looked up, by lookup; nil: no row matched
+	asked []bool // by lookup
+
+	byParam []sealedValue // what is sent, by parameter
+	byValue []any         // by value; nil unless literals are sealed
+	one     [1]sealedValue
+
+	buffer []byte // a value's text, wiped at the end
+	short  [96]byte
+}
+
+// sealedValue is what is sent in a parameter's place, if set.
+type sealedValue struct {
+	value     any // nil for NULL
+	partition string
+	set       bool
 }
 
 // seal replaces what goes to encrypted columns. A key that had to be made is stored before it returns.
@@ -50,13 +63,9 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 		return outgoing{}, err
 	}
 	x := &sealing{c: c, ctx: ctx, query: query, s: s, args: args, at: at, skip: skip, force: c.core.inForce(ctx)}
-	defer func() {
-		if x.scope != nil {
-			x.scope.Close()
-		}
-		clear(x.buffer[:cap(x.buffer)])
-	}()
-	byParam, byValue, err := x.values()
+	x.buffer = x.short[:0]
+	defer x.end()
+	err = x.values()
 	if err == nil {
 		err = x.complete()
 	}
@@ -67,13 +76,13 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 		return outgoing{}, err
 	}
 	out := outgoing{query: s.text}
-	if out.args, err = x.arguments(byParam); err != nil {
+	if out.args, err = x.arguments(); err != nil {
 		return outgoing{}, err
 	}
 	if p.HasLiterals || x.spare() {
 		out.rewritten = true
 		out.query, err = splice(query, p, x.needs, func(v int) (string, error) {
-			text, ok := byValue[v].(string)
+			text, ok := x.byValue[v].(string)
 			if !ok {
 				return "NULL", nil
 			}
@@ -83,36 +92,52 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	return out, err
 }
 
+// end wipes what the execution has left of keys and plaintext.
+func (x *sealing) end() {
+	if x.scope != nil {
+		x.scope.Close()
+	}
+	clear(x.buffer[:cap(x.buffer)])
+	clear(x.short[:])
+}
+
 // values seals every value of the plan. A parameter that stands in several places goes to one column under
 // one partition, so it is sealed once.
-func (x *sealing) values() (byParam map[int]any, byValue []any, err error) {
+func (x *sealing) values() error {
 	p := x.s.plan
 	if len(p.Values) == 0 {
-		return nil, nil, nil
+		return nil
 	}
-	byParam, byValue = make(map[int]any, len(p.Values)), make([]any, len(p.Values))
-	under := map[int]string{}
+	x.byParam = x.one[:]
+	if len(p.Params) != 1 {
+		x.byParam = make([]sealedValue, len(p.Params))
+	}
+	if p.HasLiterals {
+		x.byValue = make([]any, len(p.Values))
+	}
 	for i := range p.Values {
 		v := &p.Values[i]
 		sealed, partition, err := x.value(v)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%v: %w", v.Column, err)
+			return fmt.Errorf("%v: %w", v.Column, err)
 		}
-		byValue[i] = sealed
+		if x.byValue != nil {
+			x.byValue[i] = sealed
+		}
 		if v.Source.Param == 0 {
 			continue
 		}
-		if old, ok := under[v.Source.Param]; ok && old != partition {
-			return nil, nil, &RefusedError{
+		to := &x.byParam[v.Source.Param-1]
+		if to.set && to.partition != partition {
+			return &RefusedError{
 				Table: v.Column.Table.String(), Column: v.Column.Name, Ordinal: p.Params[v.Source.Param-1].Index,
 				Offset: p.Params[v.Source.Param-1].Offsets[0],
 				Rule:   "one placeholder for two partitions", Remedy: "give each row a placeholder of its own",
 			}
 		}
-		under[v.Source.Param] = partition
-		byParam[v.Source.Param] = sealed
+		*to = sealedValue{sealed, partition, true}
 	}
-	return byParam, byValue, nil
+	return nil
 }
 
 // value seals one value; nil for NULL, and for an UPDATE that matches no row.
@@ -121,20 +146,23 @@ func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err err
 	if err != nil || null {
 		return nil, "", err
 	}
-	x.buffer = text
+	x.text(text)
 	partition, none, err := x.partition(v)
 	if err != nil || none {
 		return nil, "", err
 	}
 	if x.scope == nil {
 		x.scope = x.c.scope()
+		if len(x.s.plan.Values) == 1 {
+			x.scope.Single()
+		}
 	}
 	bound := x.c.core.formatOf(v.Column) == tags.FormatBound
 	var rec []byte
 	if bound {
 		if v.Column.Padded() {
 			text = tags.Pad(text)
-			x.buffer = text
+			x.text(text)
 		}
 		rec, err = x.scope.AppendSeal(x.ctx, nil, partition, text, bindingOf(v.Column))
 	} else {
@@ -143,7 +171,16 @@ func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err err
 	if err != nil {
 		return nil, "", err
 	}
-	return string(rec), partition, nil
+	// Nobody else has rec: its bytes become the string's.
+	return unsafe.String(unsafe.SliceData(rec), len(rec)), partition, nil
+}
+
+// text takes the buffer that a value's text was appended to, which may be a new one.
+func (x *sealing) text(text []byte) {
+	if cap(text) > cap(x.buffer) {
+		clear(x.buffer[:cap(x.buffer)])
+	}
+	x.buffer = text
 }
 
 // source returns the value of a placeholder or literal.
@@ -202,27 +239,18 @@ func partitionText(col *tags.Column, v any) (string, error) {
 	return id, err
 }
 
-// partitionText is partitionText for a statement that stores: what is sealed for is the text that the
-// partition column will give back.
+// partitionText is partitionText for a statement that stores: where the partition column is of the type uuid,
+// the database changes other spellings of one to the canonical text, and so it is what is sealed for.
 func (s *statement) partitionText(col *tags.Column, v any) (string, error) {
 	id, err := partitionText(col, v)
-	if err != nil || col.Partition == nil {
-		return id, err
-	}
-	switch s.spelling[col.Partition] {
-	case asUUID:
+	if err == nil && s.uuids[col.Partition] {
 		canonical, ok := tags.CanonicalUUID(id)
 		if !ok {
 			return "", fmt.Errorf("the row's %s is no UUID, as its column's type wants it", col.Partition.Name)
 		}
 		return canonical, nil
-	case noBlanks:
-		if strings.HasSuffix(id, " ") {
-			return "", fmt.Errorf("the row's %s ends with a blank, which its column of type CHAR doesn't keep: make it VARCHAR", col.Partition.Name)
-		}
-	case asGiven:
 	}
-	return id, nil
+	return id, err
 }
 
 // lookup returns the partition column's value of the rows that an UPDATE will touch; nil when it touches
@@ -247,7 +275,7 @@ func (x *sealing) lookup(i int) (any, error) {
 	switch exact, err := x.exact(l); {
 	case err != nil:
 		return nil, err
-	case l.Pinned != nil && exact && x.comparesText(l):
+	case l.Pinned != nil && exact:
 		if value = x.source(*l.Pinned); value == nil {
 			break // = NULL matches nothing
 		}
@@ -290,19 +318,6 @@ func (x *sealing) exact(l *sqlplan.Lookup) (bool, error) {
 	return x.c.core.catalog.db.exact(info, l.Column), nil
 }
 
-// comparesText: where a number compared with a text column is compared as a number, the rows found may spell
-// their partition in other ways.
-func (x *sealing) comparesText(l *sqlplan.Lookup) bool {
-	if !x.c.core.catalog.db.loose || l.Column.Kind != tags.KindString {
-		return true
-	}
-	switch x.source(*l.Pinned).(type) {
-	case nil, string, []byte:
-		return true
-	}
-	return false
-}
-
 // needs tells whether a value was sealed under the partition that lookup i found. An UPDATE that stores
 // only NULLs needs none: it may touch rows of several partitions.
 func (x *sealing) needs(i int) bool { return x.asked != nil && x.asked[i] }
@@ -331,28 +346,21 @@ func (x *sealing) spare() bool {
 	return false
 }
 
-// arguments returns the arguments of the text that is sent.
-func (x *sealing) arguments(sealed map[int]any) ([]driver.NamedValue, error) {
+// arguments returns the arguments of the text that is sent. Those that the program gave are never changed in
+// place.
+func (x *sealing) arguments() ([]driver.NamedValue, error) {
 	p := x.s.plan
-	// role gives each argument its parameter; arguments are never changed in place.
-	param := make([]int, len(x.args))
-	for i, a := range x.at {
-		param[a] = i + 1
-	}
-	value := func(nv driver.NamedValue, param int) (driver.NamedValue, error) {
-		if v, ok := sealed[param]; ok {
-			nv.Value = v
-		} else if r, ok := nv.Value.(*rawArg); ok {
-			return nv, argError(nv, r.err)
-		}
-		return nv, nil
-	}
 	if p.Args == nil {
 		out := make([]driver.NamedValue, len(x.args))
-		for i, nv := range x.args {
-			var err error
-			if out[i], err = value(nv, param[i]); err != nil {
-				return nil, err
+		copy(out, x.args)
+		for i := range x.byParam {
+			if x.byParam[i].set {
+				out[x.at[i]].Value = x.byParam[i].value
+			}
+		}
+		for i := range out {
+			if r, ok := out[i].Value.(*rawArg); ok {
+				return nil, argError(out[i], r.err)
 			}
 		}
 		return out, nil
@@ -367,11 +375,12 @@ func (x *sealing) arguments(sealed map[int]any) ([]driver.NamedValue, error) {
 		switch {
 		case a.Param > 0:
 			given := x.args[x.at[a.Param-1]]
-			v, err := value(given, a.Param)
-			if err != nil {
-				return nil, err
+			nv.Name, nv.Value = given.Name, given.Value
+			if len(x.byParam) > 0 && x.byParam[a.Param-1].set {
+				nv.Value = x.byParam[a.Param-1].value
+			} else if r, ok := given.Value.(*rawArg); ok {
+				return nil, argError(given, r.err)
 			}
-			nv.Name, nv.Value = given.Name, v.Value
 		case a.Lookup > 0:
 			nv.Value = x.found[a.Lookup-1]
 		}
