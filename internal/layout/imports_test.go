@@ -62,8 +62,9 @@ var rules = map[string]rule{
 	"internal/layout":  {},
 	"internal/doctest": {},
 
-	// Real servers for test files: no other rule lists it, so nothing that a program links imports it.
+	// Real servers, and what stands before them, for test files: no other rule lists it, so nothing that a program links imports it.
 	"internal/testserver": {free: true},
+	"internal/testproxy":  {},
 }
 
 // realDrivers and vendorSDKs are what only leaves may bring into a program.

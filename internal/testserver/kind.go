@@ -38,6 +38,10 @@ type kind struct {
 	dsn func(at address, database string) string
 	// withDatabase puts a database into somebody else's connection string; "" leaves the one that is there.
 	withDatabase func(dsn, database string) (string, error)
+	// address is where a connection string leads: a host:port or the path of a Unix socket; withAddress puts
+	// another one into it.
+	address     func(dsn string) (string, error)
+	withAddress func(dsn, addr string) (string, error)
 	// run sends statements over a connection of its own, and returns the first value of the last one's
 	// result, "" when it has none.
 	run func(ctx context.Context, dsn string, statements ...string) (string, error)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/go-sql-driver/mysql"
@@ -87,6 +88,24 @@ var mariadb = &kind{
 		}
 		if database != "" {
 			cfg.DBName = database
+		}
+		return cfg.FormatDSN(), nil
+	},
+	address: func(dsn string) (string, error) {
+		cfg, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			return "", err
+		}
+		return cfg.Addr, nil
+	},
+	withAddress: func(dsn, addr string) (string, error) {
+		cfg, err := mysql.ParseDSN(dsn)
+		if err != nil {
+			return "", err
+		}
+		cfg.Net, cfg.Addr = "tcp", addr
+		if strings.Contains(addr, "/") {
+			cfg.Net = "unix"
 		}
 		return cfg.FormatDSN(), nil
 	},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -104,7 +105,7 @@ var postgres = &kind{
 		if database == "" {
 			return dsn, nil
 		}
-		if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		if !postgresURL(dsn) {
 			return dsn + " dbname=" + database, nil // the last one counts
 		}
 		u, err := url.Parse(dsn)
@@ -118,6 +119,38 @@ var postgres = &kind{
 		u.RawQuery = query.Encode()
 		return u.String(), nil
 	},
+	address: func(dsn string) (string, error) {
+		cfg, err := pgconn.ParseConfig(dsn)
+		if err != nil {
+			return "", err
+		}
+		if strings.HasPrefix(cfg.Host, "/") {
+			return cfg.Host + "/" + postgresSocket + strconv.Itoa(int(cfg.Port)), nil
+		}
+		return net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))), nil
+	},
+	withAddress: func(dsn, addr string) (string, error) {
+		host, port, err := net.SplitHostPort(addr)
+		if dir, name := filepath.Split(addr); dir != "" {
+			host, port, err = filepath.Clean(dir), strings.TrimPrefix(name, postgresSocket), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if !postgresURL(dsn) {
+			return dsn + " host=" + host + " port=" + port, nil
+		}
+		u, err := url.Parse(dsn)
+		if err != nil {
+			return "", errors.New("not a URL")
+		}
+		u.Host = ""
+		query := u.Query()
+		query.Set("host", host)
+		query.Set("port", port)
+		u.RawQuery = query.Encode()
+		return u.String(), nil
+	},
 	run:     postgresRun,
 	version: "SHOW server_version",
 	create: func(database string) string {
@@ -128,6 +161,13 @@ var postgres = &kind{
 		_, err := postgresRun(ctx, dsn, `DROP DATABASE IF EXISTS "`+database+`" WITH (FORCE)`)
 		return err
 	},
+}
+
+// postgresSocket begins the name of a Unix socket, and the port ends it.
+const postgresSocket = ".s.PGSQL."
+
+func postgresURL(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
 func postgresSetting(name, value string) string { return "--" + name + "=" + value }

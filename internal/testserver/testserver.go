@@ -176,6 +176,30 @@ func (s *Server) SocketDSN(database string) string {
 	return dsn
 }
 
+// Addr returns where DSN leads, for a proxy before the server: a host:port.
+func (s *Server) Addr() string {
+	s.t.Helper()
+	addr, err := s.k.address(s.DSN(""))
+	s.check(err)
+	return addr
+}
+
+// SocketAddr returns where SocketDSN leads: the path of a Unix socket.
+func (s *Server) SocketAddr() string {
+	s.t.Helper()
+	addr, err := s.k.address(s.SocketDSN(""))
+	s.check(err)
+	return addr
+}
+
+// DSNAt is DSN by way of another address, a proxy's: a host:port or the path of a Unix socket.
+func (s *Server) DSNAt(addr, database string) string {
+	s.t.Helper()
+	dsn, err := s.k.withAddress(s.DSN(database), addr)
+	s.check(err)
+	return dsn
+}
+
 // Log returns what the server has logged since the test got it: its messages and, from everybody who uses
 // it, each statement with its parameters. A statement is there when it has been answered. The test is
 // skipped where the log can't be read.
