@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"unsafe"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
@@ -239,18 +240,27 @@ func partitionText(col *tags.Column, v any) (string, error) {
 	return id, err
 }
 
-// partitionText is partitionText for a statement that stores: where the partition column is of the type uuid,
-// the database changes other spellings of one to the canonical text, and so it is what is sealed for.
+// partitionText is partitionText for a statement that stores: what is sealed for is the text that the
+// partition column will give back.
 func (s *statement) partitionText(col *tags.Column, v any) (string, error) {
 	id, err := partitionText(col, v)
-	if err == nil && s.uuids[col.Partition] {
+	if err != nil || col.Partition == nil {
+		return id, err
+	}
+	switch s.spelling[col.Partition] {
+	case asUUID:
 		canonical, ok := tags.CanonicalUUID(id)
 		if !ok {
 			return "", fmt.Errorf("the row's %s is no UUID, as its column's type wants it", col.Partition.Name)
 		}
 		return canonical, nil
+	case noBlanks:
+		if strings.HasSuffix(id, " ") {
+			return "", fmt.Errorf("the row's %s ends with a blank, which its column of type CHAR doesn't keep: make it VARCHAR", col.Partition.Name)
+		}
+	case asGiven:
 	}
-	return id, err
+	return id, nil
 }
 
 // lookup returns the partition column's value of the rows that an UPDATE will touch; nil when it touches
@@ -275,7 +285,7 @@ func (x *sealing) lookup(i int) (any, error) {
 	switch exact, err := x.exact(l); {
 	case err != nil:
 		return nil, err
-	case l.Pinned != nil && exact:
+	case l.Pinned != nil && exact && x.comparesText(l):
 		if value = x.source(*l.Pinned); value == nil {
 			break // = NULL matches nothing
 		}
@@ -316,6 +326,19 @@ func (x *sealing) exact(l *sqlplan.Lookup) (bool, error) {
 		return false, err
 	}
 	return x.c.core.catalog.db.exact(info, l.Column), nil
+}
+
+// comparesText: where a number compared with a text column is compared as a number, the rows found may spell
+// their partition in other ways.
+func (x *sealing) comparesText(l *sqlplan.Lookup) bool {
+	if !x.c.core.catalog.db.loose || l.Column.Kind != tags.KindString {
+		return true
+	}
+	switch x.source(*l.Pinned).(type) {
+	case nil, string, []byte:
+		return true
+	}
+	return false
 }
 
 // needs tells whether a value was sealed under the partition that lookup i found. An UPDATE that stores
