@@ -43,9 +43,12 @@ type docked struct {
 
 var _ backend = (*docked)(nil)
 
-func fromContainer(k *kind, settings []string) (_ backend, err error) {
+func fromContainer(k *kind, settings []string, _ func(*instance) error) (_ backend, err error) {
 	if platform != nil {
 		return nil, lacking{platform.Error()}
+	}
+	if k.container.service == "" {
+		return nil, lacking{"no container: " + composeFile + " has no " + k.title}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

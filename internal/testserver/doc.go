@@ -21,14 +21,20 @@
 //     ASHERAH_TEST_INSTALL is "no".
 //  4. A container of the service in docker-compose.yml, where a Docker daemon answers.
 //
-// What 2 to 4 start is private to the test process: a data directory of its own in /dev/shm, or in the
-// temporary directory where that is too small, a free port of 127.0.0.1, a random password, no waiting
+// What 2 to 4 start is private to the test process: a directory of its own in /dev/shm, or in the temporary
+// directory where that is too small, with all files that the server makes, a free port of 127.0.0.1, a random password, no waiting
 // for the disk. All tests of the process that don't ask for a [Private] one share it, and each call of
 // [Postgres] or [MariaDB] makes a database that is dropped when the test ends. Every statement is logged
 // with its parameters: [Server.Log].
 //
 // Both servers refuse to run as root, so root starts them as their packages' users, postgres and mysql,
 // or as nobody.
+//
+// # More than one server
+//
+// [Server.Replica] makes a PostgreSQL server's read-only copy, which can be cut off and promoted, and
+// [PgBouncer] stands before one. A proxy that counts round trips and cuts connections is made for
+// [Server.Addr] with the package testproxy.
 //
 // # How it ends
 //
@@ -43,9 +49,10 @@
 // The tests that need it are skipped with the reason, and Main ends the process's output with lines that
 // say what was not tested. `go test` shows the output of a package that passes only with -v, so the lines
 // are also appended to the file that ASHERAH_TEST_REPORT names, for a caller to show at the end.
-// ASHERAH_TEST_REQUIRE=postgres,mariadb turns the skips of those servers into failures. `go test` doesn't
+// ASHERAH_TEST_REQUIRE=postgres,mariadb,pgbouncer turns the skips of those servers into failures. `go test` doesn't
 // know that a server has been installed since: -count=1 keeps it from repeating a kept result.
 //
 // A server that is there but can't be used (a connection string that is wrong, a program that doesn't
-// start) fails the tests: that is a fault, and skipping would hide it.
+// start) fails the tests: that is a fault, and skipping would hide it. So is one that ends by itself, whose
+// last lines the failure shows.
 package testserver

@@ -226,7 +226,7 @@ func local(t *testing.T) {
 		if _, err := k.programs(); err == nil {
 			continue
 		}
-		b, err := fromPackage(k, nil)
+		b, err := fromPackage(k, nil, k.setUp)
 		(&Server{t: t, k: k}).check(err)
 		if err := b.close(); err != nil {
 			t.Fatal(err)

@@ -45,6 +45,9 @@ type instance struct {
 	owner    *os.File // the open owner.lock
 	watch    *watcher
 
+	// configure, if not nil, is called before each start, when the port is known.
+	configure func() error
+
 	mu     sync.Mutex // guards server, and is held while it is started and stopped
 	server *process   // nil while it is stopped
 }
@@ -150,6 +153,11 @@ func (in *instance) start() error {
 	defer log.Close()
 	if err := in.user.own(log.Name()); err != nil {
 		return err
+	}
+	if in.configure != nil {
+		if err := in.configure(); err != nil {
+			return err
+		}
 	}
 	cmd := in.command(slices.Concat(in.k.command(in), in.settings))
 	cmd.Stdout, cmd.Stderr = log, log

@@ -71,6 +71,7 @@ func knownKinds() []string {
 	for _, k := range kinds {
 		names = append(names, k.name)
 	}
+	names = append(names, pgbouncer.name)
 	return names
 }
 

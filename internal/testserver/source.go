@@ -52,7 +52,7 @@ func (k *kind) sharedServer() (backend, error) {
 		if dsn := os.Getenv(k.dsnVar); dsn != "" {
 			k.share.b, k.share.err = newExternal(k, dsn)
 		} else {
-			k.share.b, k.share.err = k.newServer(nil)
+			k.share.b, k.share.err = k.newServer(nil, k.setUp)
 		}
 	}
 	return k.share.b, k.share.err
@@ -70,11 +70,12 @@ func (k *kind) closeShared() error {
 	return b.close()
 }
 
-// newServer starts a server of our own, from the first source that has one.
-func (k *kind) newServer(settings []string) (backend, error) {
+// newServer starts a server of our own, from the first source that has one. setUp fills an instance's
+// directory.
+func (k *kind) newServer(settings []string, setUp func(*instance) error) (backend, error) {
 	var reasons []string
-	for _, source := range []func(*kind, []string) (backend, error){fromPrograms, fromPackage, fromContainer} {
-		b, err := source(k, settings)
+	for _, source := range []func(*kind, []string, func(*instance) error) (backend, error){fromPrograms, fromPackage, fromContainer} {
+		b, err := source(k, settings, setUp)
 		if err == nil {
 			return b, nil
 		}
@@ -87,7 +88,7 @@ func (k *kind) newServer(settings []string) (backend, error) {
 	return nil, lacking{strings.Join(reasons, "; ")}
 }
 
-func fromPrograms(k *kind, settings []string) (backend, error) {
+func fromPrograms(k *kind, settings []string, setUp func(*instance) error) (backend, error) {
 	if platform != nil {
 		return nil, lacking{platform.Error()}
 	}
@@ -95,12 +96,12 @@ func fromPrograms(k *kind, settings []string) (backend, error) {
 	if err != nil {
 		return nil, lacking{err.Error()}
 	}
-	return newInstance(k, programs, settings, k.setUp)
+	return newInstance(k, programs, settings, setUp)
 }
 
 // fromPackage installs the server's package. Several processes may want it at once: one installs it, the
 // others wait and find it there.
-func fromPackage(k *kind, settings []string) (backend, error) {
+func fromPackage(k *kind, settings []string, setUp func(*instance) error) (backend, error) {
 	if os.Getenv(installVar) == "no" {
 		return nil, lacking{"not installed: " + installVar + "=no"}
 	}
@@ -125,7 +126,7 @@ func fromPackage(k *kind, settings []string) (backend, error) {
 			return nil, err
 		}
 	}
-	return fromPrograms(k, settings)
+	return fromPrograms(k, settings, setUp)
 }
 
 const installVar = "ASHERAH_TEST_INSTALL"

@@ -75,7 +75,7 @@ func serve(t testing.TB, k *kind, opts []Option) *Server {
 		for _, set := range o.settings {
 			settings = append(settings, k.setting(set[0], set[1]))
 		}
-		s.b, err = k.newServer(settings)
+		s.b, err = k.newServer(settings, k.setUp)
 	} else {
 		s.b, err = k.sharedServer()
 	}

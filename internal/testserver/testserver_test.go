@@ -159,7 +159,7 @@ func TestSettings(t *testing.T) {
 func TestAServerThatDoesNotStartIsAFaultWithItsReason(t *testing.T) {
 	for k, variable := range map[*kind]string{postgres: "no_such_variable", mariadb: "no-such-variable"} {
 		before := ownDirs(t)
-		_, err := k.newServer([]string{k.setting(variable, "1")})
+		_, err := k.newServer([]string{k.setting(variable, "1")}, k.setUp)
 		if err == nil {
 			t.Fatalf("%s started with an unknown variable", k.title)
 		}
