@@ -30,6 +30,7 @@ func TestSplitDSN(t *testing.T) {
 		{dialect.Postgres, "postgres://u:p@h/db?sslmode=disable&asherah_service=s&asherah_product=p", "postgres://u:p@h/db?sslmode=disable"},
 		{dialect.Postgres, `host=h  asherah_service=s password='a b\'c' asherah_product = 'p' dbname=d`, `host=h password='a b\'c' dbname=d`},
 		{dialect.Postgres, "host=h dbname=d", "host=h dbname=d"},
+		{dialect.Postgres, "postgres:///?dbname=asherah_shop&asherah_service=s&search_path=asherah_x&asherah_product=p", "postgres:///?dbname=asherah_shop&search_path=asherah_x"},
 		{dialect.SQLServer, "sqlserver://h?database=d&asherah_service=s&asherah_product=p", "sqlserver://h?database=d"},
 		{dialect.SQLServer, "server=h;asherah_service=s;database=d; asherah_product=p", "server=h;database=d"},
 		{dialect.Oracle, "oracle://u:p@h/s?asherah_service=s&asherah_product=p&SSL=true", "oracle://u:p@h/s?SSL=true"},
@@ -103,6 +104,9 @@ func TestBadSettingsAreErrorsOfOpen(t *testing.T) {
 		{"two places for keys", "asherah_service=s&asherah_product=p&asherah_kms=insecure-test&asherah_metastore=memory&asherah_metastore_dsn=env:X", "more than one place"},
 		{"unknown configuration", static + "env:GOOD_KEY&asherah_config=nope", "asherah_config: no configuration of that name: call driver.RegisterConfig"},
 		{"ambiguous service", "asherah_service=a_b&asherah_product=p&asherah_kms=static&asherah_kms_key=file:" + good, "_"},
+		{"second question mark", "mode=rw?asherah_unpinned=refuse&" + static + "env:GOOD_KEY", "separate parameters by &"},
+		{"semicolon", static + "env:GOOD_KEY&mode=rw;ASHERAH_Unpinned = refuse", "separate parameters by &"},
+		{"escaped ampersand", static + "env:GOOD_KEY&mode=rw%26asherah_unpinned%3Drefuse", "separate parameters by &"},
 		{"bad escape", static + "env:GOOD_KEY&asherah_partition=%zz", "bad percent escape"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -68,6 +69,10 @@ func ours(key string) (name string, ok bool) {
 	return key[len(paramPrefix):], true
 }
 
+// misplaced finds a setting within another parameter. A name that only begins like one may stand there: of a
+// database, a schema, a program.
+var misplaced = regexp.MustCompile(`(?i)` + paramPrefix + `[a-z0-9_]*\s*(=|%3d)`)
+
 // splitQuery handles `anything?key=value&key=value`. The query starts at the first question mark; a
 // fragment behind a URL's query stays where it is.
 func splitQuery(dsn string) (string, []param, error) {
@@ -97,7 +102,7 @@ func splitQuery(dsn string) (string, []param, error) {
 		dropped = true
 	}
 	for _, part := range kept {
-		if strings.Contains(strings.ToLower(part), paramPrefix) {
+		if misplaced.MatchString(part) {
 			return "", nil, fmt.Errorf("a parameter holds %q where it isn't read: separate parameters by & behind one question mark", paramPrefix)
 		}
 	}
