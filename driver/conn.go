@@ -3,6 +3,7 @@ package driver
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -100,7 +101,8 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 		if err := convertible(args); err != nil {
 			return nil, err
 		}
-		return callExec(ctx, c.inner, query, args)
+		res, err := callExec(ctx, c.inner, query, args)
+		return res, c.noted(err)
 	}
 	if len(args) > 0 && s.skips.Load() {
 		return nil, driver.ErrSkip
@@ -115,7 +117,7 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 		s.skipped(err)
 		return err
 	})
-	return res, err
+	return res, c.noted(err)
 }
 
 // query is QueryContext: plan, seal, send, and open what comes back.
@@ -132,7 +134,8 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		if err := convertible(args); err != nil {
 			return nil, err
 		}
-		return callQuery(ctx, c.inner, query, args)
+		rows, err := callQuery(ctx, c.inner, query, args)
+		return rows, c.noted(err)
 	}
 	if err := s.oneResult(); err != nil {
 		return nil, err
@@ -153,7 +156,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		}
 		return err
 	})
-	return res, err
+	return res, c.noted(err)
 }
 
 // Prepare is PrepareContext without a context.
@@ -179,7 +182,7 @@ func (c *conn) Begin() (driver.Tx, error) {
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	inner, err := callBegin(ctx, c.inner, opts)
 	if err != nil || c.overlay == nil {
-		return inner, err
+		return inner, c.noted(err)
 	}
 	c.inTx = true
 	return &tx{inner, c}, nil
@@ -188,7 +191,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 // Ping pings, if the wrapped driver can.
 func (c *conn) Ping(ctx context.Context) error {
 	if p, ok := c.inner.(driver.Pinger); ok {
-		return p.Ping(ctx)
+		return c.noted(p.Ping(ctx))
 	}
 	return nil
 }
@@ -196,17 +199,27 @@ func (c *conn) Ping(ctx context.Context) error {
 // ResetSession resets the session, if the wrapped driver does.
 func (c *conn) ResetSession(ctx context.Context) error {
 	if r, ok := c.inner.(driver.SessionResetter); ok {
-		return r.ResetSession(ctx)
+		return c.noted(r.ResetSession(ctx))
 	}
 	return nil
 }
 
 // IsValid asks the wrapped driver whether the connection may be used again.
 func (c *conn) IsValid() bool {
-	if v, ok := c.inner.(driver.Validator); ok {
-		return v.IsValid()
+	if v, ok := c.inner.(driver.Validator); ok && !v.IsValid() {
+		c.state.lost.Store(true)
+		return false
 	}
 	return true
+}
+
+// noted notes that the server was lost: what answers next may be another one, or a restored backup. It
+// returns err.
+func (c *conn) noted(err error) error {
+	if err != nil && errors.Is(err, driver.ErrBadConn) {
+		c.state.lost.Store(true)
+	}
+	return err
 }
 
 // Close closes the wrapped connection and gives its reference to the keys back. An open transaction ends

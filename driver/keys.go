@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -42,6 +43,7 @@ type keyState struct {
 	factory *envelope.SessionFactory
 	store   metastore.Store // nil: keys go through the connection in use (SQLite)
 	db      *sql.DB         // behind store, when it is ours to close
+	lost    atomic.Bool     // a connection broke: the next one may lead to another server
 
 	mu    sync.Mutex // guards the fields below, and is held while the key table is made ready
 	ready bool       // the key table is there and the guard row agrees

@@ -27,7 +27,7 @@ var (
 func (c *conn) prepare(ctx context.Context, query string, s *statement) (driver.Stmt, error) {
 	inner, err := callPrepare(ctx, c.inner, s.text)
 	if err != nil {
-		return nil, err
+		return nil, c.noted(err)
 	}
 	return &stmt{c: c, query: query, s: s, inner: inner, text: s.text, want: inner.NumInput()}, nil
 }
@@ -87,7 +87,8 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		}
 	}
 	if s.s.passes() && len(s.s.tx) == 0 {
-		return callStmtExec(ctx, s.inner, args)
+		res, err := callStmtExec(ctx, s.inner, args)
+		return res, s.c.noted(err)
 	}
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 		res, err = callStmtExec(ctx, inner, out.args)
 		return err
 	})
-	return res, err
+	return res, s.c.noted(err)
 }
 
 // QueryContext seals the arguments, executes the statement and opens its rows.
@@ -119,7 +120,8 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		}
 	}
 	if s.s.passes() && len(s.s.tx) == 0 {
-		return callStmtQuery(ctx, s.inner, args)
+		rows, err := callStmtQuery(ctx, s.inner, args)
+		return rows, s.c.noted(err)
 	}
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
@@ -149,7 +151,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 		}
 		return err
 	})
-	return res, err
+	return res, s.c.noted(err)
 }
 
 // refresh plans the statement again when tables were registered or changed since.

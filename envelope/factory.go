@@ -241,6 +241,24 @@ func (f *SessionFactory) Confirm(context.Context) error {
 	}
 }
 
+// ConfirmNow is Confirm without the second's grace, for a connection after one that broke: a failover is
+// likelier then than a pool that grows.
+func (f *SessionFactory) ConfirmNow(context.Context) error {
+	if err := f.open(); err != nil {
+		return err
+	}
+	for {
+		was := f.confirms.Load()
+		next := &confirmRound{round: was.round + 1, at: f.now()}
+		if was.at > next.at {
+			next.round = was.round // the one that is to come comes at once
+		}
+		if f.confirms.CompareAndSwap(was, next) {
+			return nil
+		}
+	}
+}
+
 // round returns the round of confirmation that is in effect.
 func (f *SessionFactory) round(now int64) uint64 {
 	c := f.confirms.Load()

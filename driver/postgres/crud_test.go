@@ -68,7 +68,7 @@ func TestStatementsInEachExecMode(t *testing.T) {
 			{`INSERT INTO users (id, tenant_id, email, name) VALUES ($1, $2, $3::text, $2) RETURNING email`, []any{7, "acme", "seven-" + secret}, "seven-" + secret},
 			{`UPDATE users SET email = $1 WHERE id = $2 AND tenant_id = $3 RETURNING email`, []any{"upd-" + secret, 7, "acme"}, "upd-" + secret},
 			{`UPDATE users SET email = $1 WHERE id = $2 RETURNING email`, []any{"looked-" + secret, 7}, "looked-" + secret},
-			{`INSERT INTO users (id, tenant_id, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, email = excluded.email RETURNING email`, []any{7, "acme", "up-" + secret}, "up-" + secret},
+			{`INSERT INTO users (id, tenant_id, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, email = excluded.email, age = excluded.age, born = excluded.born RETURNING email`, []any{7, "acme", "up-" + secret}, "up-" + secret},
 			{`SELECT email FROM users WHERE id = $1`, []any{7}, "up-" + secret},
 			{`SELECT x.e FROM (SELECT email AS e, tenant_id, id FROM users) x WHERE x.id = $1`, []any{7}, "up-" + secret},
 			{`WITH w AS (SELECT * FROM users WHERE id = $1) SELECT email FROM w`, []any{7}, "up-" + secret},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -180,4 +181,13 @@ func (d *database) noLeak(t testing.TB) {
 	if n == 0 {
 		t.Error("no row is there to be searched")
 	}
+}
+
+func connector(t testing.TB, dsn string, cfg driver.Config) sqldriver.Connector {
+	t.Helper()
+	c, err := postgres.NewConnector(dsn, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
