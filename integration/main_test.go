@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"log/slog"
 	"os"
 	"testing"
 
 	"github.com/asherah-sql/asherah-sql/integration/shop"
+	"github.com/asherah-sql/asherah-sql/internal/testserver"
 	"github.com/asherah-sql/asherah-sql/tags"
 )
 
@@ -19,6 +21,7 @@ const (
 const settings = "asherah_service=shop&asherah_product=web&asherah_kms=static&asherah_kms_key=env:" + masterKeyVar
 
 func TestMain(m *testing.M) {
+	slog.SetLogLoggerLevel(slog.LevelWarn) // each test makes a key table, which is logged
 	tags.MustRegister(shop.Models()...)
 	tags.MustRegister(crashRow{})
 	if dsn := os.Getenv(crashDSNVar); dsn != "" {
@@ -28,5 +31,5 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv(masterKeyVar, masterKey); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	testserver.Main(m)
 }

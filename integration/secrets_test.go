@@ -13,7 +13,6 @@ import (
 // secret is a value that must not lie in a file, with every way of writing it that is searched for.
 type secret struct {
 	name  string
-	plain []byte // as SQLite stores it when nobody encrypts
 	exact [][]byte
 	fold  [][]byte // lower-case; compared with the lower-case form of what is searched
 }
@@ -33,6 +32,9 @@ func textSecret(s string) secret {
 		out.add(wide)
 		out.fold = append(out.fold, lower(wideLower))
 	}
+	if quoted := strings.ReplaceAll(s, "'", "''"); quoted != s {
+		out.add([]byte(quoted)) // in a statement's text
+	}
 	// Whoever folds a text before hiding it badly has hidden it badly all the same.
 	for _, folded := range []string{strings.ToLower(s), strings.ToUpper(s)} {
 		if folded != s {
@@ -44,7 +46,7 @@ func textSecret(s string) secret {
 
 // byteSecret searches for bytes: as they are, in hex and in base64.
 func byteSecret(name string, b []byte) secret {
-	s := secret{name: name, plain: b}
+	s := secret{name: name}
 	s.add(b)
 	return s
 }
@@ -54,7 +56,6 @@ func byteSecret(name string, b []byte) secret {
 func intSecret(n int64) secret {
 	s := textSecret(fmt.Sprint(n))
 	big := binary.BigEndian.AppendUint64(nil, uint64(n))
-	s.plain = big[2:]
 	s.add(big[2:])
 	s.add(binary.LittleEndian.AppendUint64(nil, uint64(n))[:6])
 	return s
@@ -92,22 +93,76 @@ func lower(b []byte) []byte {
 	return out
 }
 
-// haystack is a file's content prepared for the search.
-type haystack struct{ exact, folded []byte }
+// search looks for many secrets at once, in one pass over what may be gigabytes.
+type search struct {
+	secrets       []secret
+	exact, folded patterns
+}
 
-func newHaystack(content []byte) haystack { return haystack{content, lower(content)} }
-
-// holds says whether any form of the secret is there, and which.
-func (h haystack) holds(s secret) (form []byte, found bool) {
-	for _, f := range s.exact {
-		if bytes.Contains(h.exact, f) {
-			return f, true
+func newSearch(secrets ...secret) *search {
+	s := &search{secrets: secrets}
+	for i, sec := range secrets {
+		for _, form := range sec.exact {
+			s.exact.add(form, i)
+		}
+		for _, form := range sec.fold {
+			s.folded.add(form, i)
 		}
 	}
-	for _, f := range s.fold {
-		if bytes.Contains(h.folded, f) {
-			return f, true
+	return s
+}
+
+// in returns the secrets of which content holds some form.
+func (s *search) in(content []byte) []secret {
+	found := make([]bool, len(s.secrets))
+	s.exact.match(content, found)
+	s.folded.match(lower(content), found)
+	var out []secret
+	for i, f := range found {
+		if f {
+			out = append(out, s.secrets[i])
 		}
 	}
-	return nil, false
+	return out
+}
+
+// patterns finds byte strings by their first bytes.
+type patterns struct {
+	first [1 << 16]bool // by hash
+	forms map[[gram]byte][]form
+}
+
+// gram is how many bytes a form has at least.
+const gram = 4
+
+type form struct {
+	text   []byte
+	secret int
+}
+
+func gramHash(b []byte) uint32 { return binary.LittleEndian.Uint32(b) * 2654435769 >> 16 }
+
+func (p *patterns) add(text []byte, secret int) {
+	if len(text) < gram {
+		panic(fmt.Sprintf("a form of secret %d has only %d bytes", secret, len(text)))
+	}
+	if p.forms == nil {
+		p.forms = map[[gram]byte][]form{}
+	}
+	p.first[gramHash(text)] = true
+	p.forms[[gram]byte(text)] = append(p.forms[[gram]byte(text)], form{text, secret})
+}
+
+// match sets found of the secrets whose forms are in content.
+func (p *patterns) match(content []byte, found []bool) {
+	for i := 0; i+gram <= len(content); i++ {
+		if !p.first[gramHash(content[i:])] {
+			continue
+		}
+		for _, f := range p.forms[[gram]byte(content[i:])] {
+			if !found[f.secret] && bytes.HasPrefix(content[i:], f.text) {
+				found[f.secret] = true
+			}
+		}
+	}
 }

@@ -23,8 +23,7 @@ import (
 
 // secrets lists every value that the shop ever puts into an encrypted column, those that it takes back
 // or overwrites included.
-func secrets(t *testing.T) []secret {
-	t.Helper()
+func secrets() []secret {
 	var out []secret
 	for _, s := range []string{
 		"ada.lovelace@engine.example", "+44 20 7946 0123", "allergic to penicillin", "found to be allergic to codfish too",
@@ -63,7 +62,7 @@ var encryptedColumns = map[string][]string{
 type watcher struct {
 	t       *testing.T
 	path    string
-	secrets []secret
+	secrets *search
 	out     bytes.Buffer
 	found   map[string][]secret // by the file's suffix: "", "-journal", "-wal"
 	looks   map[string]int      // how often the file had content
@@ -73,8 +72,8 @@ type watcher struct {
 	db *os.File
 }
 
-func newWatcher(t *testing.T, path string) *watcher {
-	w := &watcher{t: t, path: path, secrets: secrets(t), found: map[string][]secret{}, looks: map[string]int{}, last: map[string][]byte{}}
+func newWatcher(t *testing.T, path string, more ...secret) *watcher {
+	w := &watcher{t: t, path: path, secrets: newSearch(append(secrets(), more...)...), found: map[string][]secret{}, looks: map[string]int{}, last: map[string][]byte{}}
 	t.Cleanup(func() {
 		if w.db != nil {
 			w.db.Close()
@@ -103,13 +102,16 @@ func (w *watcher) look() {
 		}
 		w.last[suffix] = content
 		w.looks[suffix]++
-		hay := newHaystack(content)
-		for _, s := range w.secrets {
-			if _, found := hay.holds(s); found && !slices.ContainsFunc(w.found[suffix], func(f secret) bool { return f.name == s.name }) {
+		for _, s := range w.secrets.in(content) {
+			if !named(w.found[suffix], s.name) {
 				w.found[suffix] = append(w.found[suffix], s)
 			}
 		}
 	}
+}
+
+func named(list []secret, name string) bool {
+	return slices.ContainsFunc(list, func(s secret) bool { return s.name == name })
 }
 
 func (w *watcher) read(suffix string) ([]byte, error) {
@@ -177,20 +179,10 @@ func testShop(t *testing.T, o opener, mode string) {
 	if o.prepare != nil {
 		o.prepare(t, path)
 	}
-	encrypted := newWatcher(t, path)
-	key, err := hex.DecodeString(masterKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encrypted.secrets = append(encrypted.secrets, textSecret(masterKey), byteSecret("the master key", key))
+	encrypted := newWatcher(t, path, masterSecrets(t)...)
 	runShop(t, o.encrypted(t, path, mode), encrypted)
 
-	if plain.out.String() != encrypted.out.String() {
-		t.Errorf("the encrypted run prints something else:\n%s", firstDifference(plain.out.String(), encrypted.out.String()))
-	}
-	if plain.out.Len() < 2000 {
-		t.Errorf("the shop printed %d bytes only", plain.out.Len())
-	}
+	samePrint(t, plain.out.String(), encrypted.out.String())
 
 	// The plain run shows that the search works where it looks: in the database and in the journal.
 	for _, suffix := range []string{"", journal} {
@@ -207,34 +199,38 @@ func testShop(t *testing.T, o opener, mode string) {
 		}
 	}
 
-	checkPlainStore(t, plainPath, plain)
-	checkEncryptedStore(t, path)
+	checkPlainStore(t, open(t, "sqlite", plainPath), sqliteColumn, plain.secrets, plain.found[""])
+	checkEncryptedFile(t, path)
 }
 
-// TestShopCommand runs the shop as a program of its own, as a user would.
-func TestShopCommand(t *testing.T) {
+// masterSecrets are the master key in its two forms, which no file holds either.
+func masterSecrets(t *testing.T) []secret {
+	t.Helper()
+	key, err := hex.DecodeString(masterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []secret{textSecret(masterKey), byteSecret("the master key", key)}
+}
+
+// shopCommand builds the program.
+func shopCommand(t *testing.T) string {
+	t.Helper()
 	exe := filepath.Join(t.TempDir(), "shop.exe")
 	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", exe, "./cmd/shop").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	run := func(args ...string) string {
-		t.Helper()
-		cmd := exec.Command(exe, args...)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%v\n%s", err, stderr.String())
-		}
-		return string(out)
-	}
+	return exe
+}
+
+// TestShopCommand runs the shop as a program of its own, as a user would.
+func TestShopCommand(t *testing.T) {
+	exe := shopCommand(t)
 	dir := t.TempDir()
-	plain := run("-driver", "sqlite", "-dsn", "file:"+filepath.Join(dir, "plain.db"))
-	encrypted := run("-driver", "asherah-sqlite", "-dsn", "file:"+filepath.Join(dir, "encrypted.db")+"?"+settings+"&asherah_partition=till")
-	if plain != encrypted || len(plain) < 2000 {
-		t.Errorf("the encrypted run prints something else:\n%s", firstDifference(plain, encrypted))
-	}
-	checkEncryptedStore(t, filepath.Join(dir, "encrypted.db"))
+	plain := output(t, exe, "-driver", "sqlite", "-dsn", "file:"+filepath.Join(dir, "plain.db"))
+	encrypted := output(t, exe, "-driver", "asherah-sqlite", "-dsn", "file:"+filepath.Join(dir, "encrypted.db")+"?"+settings+"&asherah_partition=till")
+	samePrint(t, string(plain), string(encrypted))
+	checkEncryptedFile(t, filepath.Join(dir, "encrypted.db"))
 }
 
 // runShop runs the shop and searches the files while the database is open and after it is closed.
@@ -263,11 +259,11 @@ func firstDifference(a, b string) string {
 }
 
 // checkPlainStore reads what the plain run stored. Each value must be one of the secrets, so that the
-// list can't fall behind the program, and must have been found in the file.
-func checkPlainStore(t *testing.T, path string, w *watcher) {
+// list can't fall behind the program, and must have been found where it lies.
+func checkPlainStore(t *testing.T, db *sql.DB, column string, all *search, found []secret) {
 	t.Helper()
 	count := 0
-	eachStored(t, path, func(place string, v any) {
+	eachStored(t, db, column, func(place string, v any) {
 		var content []byte
 		switch v := v.(type) {
 		case string:
@@ -285,19 +281,13 @@ func checkPlainStore(t *testing.T, path string, w *watcher) {
 			return
 		}
 		count++
-		known := slices.ContainsFunc(w.secrets, func(s secret) bool {
-			return slices.ContainsFunc(s.exact, func(form []byte) bool { return bytes.Contains(content, form) })
-		})
-		if !known {
+		stored := all.in(content)
+		if len(stored) == 0 {
 			t.Errorf("%s: the plain run stores a value that the list of secrets lacks: %q", place, content)
 		}
-		hay := newHaystack(content)
-		for _, s := range w.secrets {
-			if _, stored := hay.holds(s); !stored {
-				continue
-			}
-			if !slices.ContainsFunc(w.found[""], func(f secret) bool { return f.name == s.name }) {
-				t.Errorf("%s: %s is stored, but the search didn't find it in the file", place, s.name)
+		for _, s := range stored {
+			if !named(found, s.name) {
+				t.Errorf("%s: %s is stored, but the search didn't find it", place, s.name)
 			}
 		}
 	})
@@ -306,12 +296,24 @@ func checkPlainStore(t *testing.T, path string, w *watcher) {
 	}
 }
 
-// checkEncryptedStore reads the encrypted run's file with the plain driver: there is nothing but bound
-// records in the encrypted columns, and a key for each tenant whose rows were committed.
-func checkEncryptedStore(t *testing.T, path string) {
+// checkEncryptedFile reads the encrypted run's file with the plain driver: records and keys are there, and
+// the file is whole. The tenant whose only rows were rolled back has no key.
+func checkEncryptedFile(t *testing.T, path string) {
+	t.Helper()
+	db := open(t, "sqlite", path)
+	checkEncryptedStore(t, db, sqliteColumn)
+	checkTenantKeys(t, db, "acme", "globex", "initech", "till")
+	var check string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
+		t.Errorf("integrity check: %s, %v", check, err)
+	}
+}
+
+// checkEncryptedStore: there is nothing but bound records in the encrypted columns.
+func checkEncryptedStore(t *testing.T, db *sql.DB, column string) {
 	t.Helper()
 	count := 0
-	eachStored(t, path, func(place string, v any) {
+	eachStored(t, db, column, func(place string, v any) {
 		count++
 		if s, ok := v.(string); !ok || !strings.HasPrefix(s, "ash1.") {
 			t.Errorf("%s: stored as %T, want a bound record", place, v)
@@ -320,8 +322,12 @@ func checkEncryptedStore(t *testing.T, path string) {
 	if count < 30 {
 		t.Errorf("only %d values in the encrypted columns", count)
 	}
-	db := open(t, "sqlite", path)
-	rows, err := db.Query("SELECT id FROM encryption_key WHERE id LIKE '\\_IK\\_%' ESCAPE '\\' ORDER BY id")
+}
+
+// checkTenantKeys compares the tenants that have a key in the key table with those that should.
+func checkTenantKeys(t *testing.T, db *sql.DB, tenants ...string) {
+	t.Helper()
+	rows, err := db.Query("SELECT id FROM encryption_key WHERE id LIKE '!_IK!_%' ESCAPE '!'")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,30 +338,26 @@ func checkEncryptedStore(t *testing.T, path string) {
 		if err := rows.Scan(&id); err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, id)
+		ids = append(ids, strings.TrimSuffix(strings.TrimPrefix(id, "_IK_"), "_shop_web"))
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	// The tenant whose only rows were rolled back has none.
-	want := []string{"_IK_acme_shop_web", "_IK_globex_shop_web", "_IK_initech_shop_web", "_IK_till_shop_web"}
-	if !slices.Equal(ids, want) {
-		t.Errorf("keys of %v, want %v", ids, want)
-	}
-	var check string
-	if err := db.QueryRow("PRAGMA integrity_check").Scan(&check); err != nil || check != "ok" {
-		t.Errorf("integrity check: %s, %v", check, err)
+	if slices.Sort(ids); !slices.Equal(ids, tenants) {
+		t.Errorf("keys of %v, want %v", ids, tenants)
 	}
 }
 
+// sqliteColumn reads a column as it is stored: an expression has no declared type, which keeps the driver
+// from making something else of a TIMESTAMP column's text.
+const sqliteColumn = "CASE WHEN 1 THEN %s END"
+
 // eachStored calls f with every value that isn't NULL of the encrypted columns, as the plain driver reads it.
-func eachStored(t *testing.T, path string, f func(place string, v any)) {
+func eachStored(t *testing.T, db *sql.DB, expression string, f func(place string, v any)) {
 	t.Helper()
-	db := open(t, "sqlite", path)
 	for table, columns := range encryptedColumns {
 		for _, column := range columns {
-			// An expression has no declared type, which keeps the driver from making something else of a TIMESTAMP column's text.
-			rows, err := db.Query(fmt.Sprintf("SELECT id, CASE WHEN 1 THEN %s END FROM %s WHERE %s IS NOT NULL", column, table, column))
+			rows, err := db.Query(fmt.Sprintf("SELECT id, "+expression+" FROM %s WHERE %s IS NOT NULL", column, table, column))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -371,8 +373,5 @@ func eachStored(t *testing.T, path string, f func(place string, v any)) {
 				t.Fatal(err)
 			}
 		}
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -3,8 +3,11 @@
 //	go run ./examples/quickstart
 //
 // It makes a SQLite database, writes customers of two tenants through database/sql, and shows each row
-// as the program reads it and as it lies in the file. Then it tries to read one tenant's rows as the
-// other and to pass a value off as another's.
+// as the program reads it and as it lies in the database. Then it tries to read one tenant's rows as the
+// other and to pass a value off as another's. With the connection string of a PostgreSQL server it does the
+// same there, in a schema of its own:
+//
+//	go run ./examples/quickstart -dsn postgres://app@localhost/shop
 package main
 
 import (
@@ -20,10 +23,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/asherah-sql/asherah-sql/driver"
-	_ "github.com/asherah-sql/asherah-sql/driver/sqlite" // registers "asherah-sqlite"
+	_ "github.com/asherah-sql/asherah-sql/driver/postgres" // registers "asherah-postgres"
+	_ "github.com/asherah-sql/asherah-sql/driver/sqlite"   // registers "asherah-sqlite"
 	"github.com/asherah-sql/asherah-sql/tags"
 )
 
@@ -39,42 +44,49 @@ type User struct {
 func init() { tags.MustRegister(User{}) }
 
 func main() {
-	dir := flag.String("dir", "", "`folder` for the database (default: a new temporary one)")
+	dir := flag.String("dir", "", "`folder` for the master key and SQLite's database (default: a new temporary one)")
+	dsn := flag.String("dsn", "", "`connection string` of a PostgreSQL server to use instead of SQLite")
 	flag.Parse()
 	// The driver logs a line when it makes the key table, as it does here each time.
 	slog.SetLogLoggerLevel(slog.LevelWarn)
-	if err := run(context.Background(), *dir, os.Stdout); err != nil {
+	if err := run(context.Background(), *dir, *dsn, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, out io.Writer) error {
+func run(ctx context.Context, dir, dsn string, out io.Writer) error {
 	if dir == "" {
 		var err error
 		if dir, err = os.MkdirTemp("", "asherah-quickstart-"); err != nil {
 			return err
 		}
 	}
-	file, keyFile := filepath.Join(dir, "shop.db"), filepath.Join(dir, "master.key")
+	keyFile := filepath.Join(dir, "master.key")
 	if err := newMasterKey(keyFile); err != nil {
 		return err
 	}
+	at := inFile(filepath.Join(dir, "shop.db"))
+	if dsn != "" {
+		var err error
+		if at, err = onServer(ctx, dsn); err != nil {
+			return err
+		}
+	}
 
 	// The one change to a program: the driver's name, and where its keys are.
-	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(file)}).EscapedPath()
-	db, err := sql.Open("asherah-sqlite", dsn+"?"+url.Values{
-		"asherah_service": {"shop"},
-		"asherah_product": {"web"},
-		"asherah_kms":     {"static"},
-		"asherah_kms_key": {"file:" + keyFile},
-	}.Encode())
+	db, err := sql.Open("asherah-"+at.name, withParams(at.dsn, [][2]string{
+		{"asherah_service", "shop"},
+		{"asherah_product", "web"},
+		{"asherah_kms", "static"},
+		{"asherah_kms_key", "file:" + keyFile},
+	}))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	// The file as anyone sees it who gets hold of it: no keys, no tags.
-	plain, err := sql.Open("sqlite", dsn)
+	// The database as anyone sees it who gets hold of it: no keys, no tags.
+	plain, err := sql.Open(at.plain, at.dsn)
 	if err != nil {
 		return err
 	}
@@ -88,7 +100,7 @@ func run(ctx context.Context, dir string, out io.Writer) error {
 	if err := show(ctx, db, out, all); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, "2. The same rows as they lie in the file, read with the plain driver:")
+	fmt.Fprintln(out, "2. The same rows as they lie in the database, read with the plain driver:")
 	if err := show(ctx, plain, out, all); err != nil {
 		return err
 	}
@@ -109,8 +121,49 @@ func run(ctx context.Context, dir string, out io.Writer) error {
 	}
 
 	fmt.Fprintln(out, "The database and its master key are yours to look at:")
-	fmt.Fprintf(out, "   %s\n   %s (in production this is in a KMS, never beside the data)\n", file, keyFile)
+	fmt.Fprintf(out, "   %s\n   %s (in production this is in a KMS, never beside the data)\n", at.place, keyFile)
 	return nil
+}
+
+// database is where the rows are.
+type database struct {
+	name, plain string // what the drivers are called: "asherah-"+name, and the one below it
+	dsn         string // as the plain driver takes it
+	place       string // for the reader
+}
+
+func inFile(path string) database {
+	return database{"sqlite", "sqlite", "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), path}
+}
+
+// onServer makes a schema in a PostgreSQL database, for tables that disturb no others.
+func onServer(ctx context.Context, dsn string) (database, error) {
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return database{}, err
+	}
+	defer db.Close()
+	schema := "asherah_quickstart_" + strings.ToLower(rand.Text()[:8])
+	if _, err := db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
+		return database{}, err
+	}
+	return database{"postgres", "pgx", withParams(dsn, [][2]string{{"search_path", schema}}), "schema " + schema}, nil
+}
+
+// withParams adds parameters to a connection string: to a URL's query, or as key='value'.
+func withParams(dsn string, params [][2]string) string {
+	isURL := strings.HasPrefix(dsn, "file:") || strings.Contains(dsn, "://")
+	for _, p := range params {
+		switch {
+		case !isURL:
+			dsn += " " + p[0] + "='" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(p[1]) + "'"
+		case strings.Contains(dsn, "?"):
+			dsn += "&" + p[0] + "=" + url.QueryEscape(p[1])
+		default:
+			dsn += "?" + p[0] + "=" + url.QueryEscape(p[1])
+		}
+	}
+	return dsn
 }
 
 // newMasterKey writes a random key to a new file that only its owner can read.
@@ -143,7 +196,8 @@ func fill(ctx context.Context, db *sql.DB) error {
 		{2, "acme", "Blaise", "blaise@acme.example", "219-09-9999"},
 		{3, "globex", "Carl", "carl@globex.example", "457-55-5462"},
 	} {
-		if _, err := db.ExecContext(ctx, "INSERT INTO users (id, tenant_id, name, email, ssn) VALUES (?, ?, ?, ?, ?)",
+		// Both databases know $1 as a placeholder.
+		if _, err := db.ExecContext(ctx, "INSERT INTO users (id, tenant_id, name, email, ssn) VALUES ($1, $2, $3, $4, $5)",
 			u.ID, u.TenantID, u.Name, u.Email, u.SSN); err != nil {
 			return err
 		}
@@ -183,7 +237,7 @@ func shorten(s string) string {
 // refused reads a row's secrets and prints the error that must come of it.
 func refused(ctx context.Context, db *sql.DB, out io.Writer, id int64, want error) error {
 	var email, ssn string
-	err := db.QueryRowContext(ctx, "SELECT email, ssn FROM users WHERE id = ?", id).Scan(&email, &ssn)
+	err := db.QueryRowContext(ctx, "SELECT email, ssn FROM users WHERE id = $1", id).Scan(&email, &ssn)
 	if !errors.Is(err, want) {
 		return fmt.Errorf("reading row %d: want the error %q, got %v", id, want, err)
 	}
@@ -195,15 +249,15 @@ func refused(ctx context.Context, db *sql.DB, out io.Writer, id int64, want erro
 // what was there.
 func copied(ctx context.Context, db, plain *sql.DB, out io.Writer, column string, id int64) error {
 	var before string
-	if err := plain.QueryRowContext(ctx, "SELECT "+column+" FROM users WHERE id = ?", id).Scan(&before); err != nil {
+	if err := plain.QueryRowContext(ctx, "SELECT "+column+" FROM users WHERE id = $1", id).Scan(&before); err != nil {
 		return err
 	}
-	if _, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = (SELECT email FROM users WHERE id = 1) WHERE id = ?", id); err != nil {
+	if _, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = (SELECT email FROM users WHERE id = 1) WHERE id = $1", id); err != nil {
 		return err
 	}
 	if err := refused(ctx, db, out, id, driver.ErrMoved); err != nil {
 		return err
 	}
-	_, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = ? WHERE id = ?", before, id)
+	_, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = $1 WHERE id = $2", before, id)
 	return err
 }

@@ -3,27 +3,42 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
 
-// stripped takes out what differs between runs: ciphertexts and the folder.
+// stripped takes out what differs between runs: ciphertexts, the folder and the schema.
 func stripped(out, dir string) string {
+	out = regexp.MustCompile(`asherah_quickstart_\w+`).ReplaceAllString(out, "SCHEMA")
 	out = regexp.MustCompile(`ash1\.[A-Za-z0-9_-]+…[A-Za-z0-9_-]+`).ReplaceAllString(out, "ash1.")
 	return strings.ReplaceAll(out, dir, "DIR")
 }
 
-func quickstart(t *testing.T) (out, dir string) {
+func quickstart(t *testing.T, dsn string) (out, dir string) {
 	t.Helper()
 	var b bytes.Buffer
 	dir = t.TempDir()
-	if err := run(t.Context(), dir, &b); err != nil {
+	if err := run(t.Context(), dir, dsn, &b); err != nil {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
 	return b.String(), dir
+}
+
+// onEach runs a test on each database.
+func onEach(t *testing.T, test func(t *testing.T, dsn string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, "") })
+	t.Run("postgres", func(t *testing.T) { test(t, testserver.Postgres(t).DSN("")) })
+}
+
+func TestMain(m *testing.M) {
+	slog.SetLogLoggerLevel(slog.LevelWarn) // as main does
+	testserver.Main(m)
 }
 
 // section returns the lines between the headline with that number and the next empty line.
@@ -37,8 +52,10 @@ func section(t *testing.T, out, number string) []string {
 	return strings.Split(text, "\n")[1:]
 }
 
-func TestShowsEachRowTwice(t *testing.T) {
-	out, _ := quickstart(t)
+func TestShowsEachRowTwice(t *testing.T) { onEach(t, testShowsEachRowTwice) }
+
+func testShowsEachRowTwice(t *testing.T, dsn string) {
+	out, _ := quickstart(t, dsn)
 	program, file := section(t, out, "1"), section(t, out, "2")
 	if len(program) != 4 || len(file) != 4 {
 		t.Fatalf("want a headline and three rows in both sections:\n%s", out)
@@ -53,13 +70,15 @@ func TestShowsEachRowTwice(t *testing.T) {
 		}
 		got := regexp.MustCompile(`^   (\d) +(\w+) +(\w+) +(ash1\.[A-Za-z0-9_-]{5}…[A-Za-z0-9_-]{10}) \(\d+\)  (ash1\.[A-Za-z0-9_-]{5}…[A-Za-z0-9_-]{10}) \(\d+\)$`).FindStringSubmatch(file[i+1])
 		if got == nil || strings.Join(got[1:4], " ") != strings.Join(want[:3], " ") {
-			t.Errorf("as it lies in the file: %q", file[i+1])
+			t.Errorf("as it lies in the database: %q", file[i+1])
 		}
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	out, _ := quickstart(t)
+func TestRefusals(t *testing.T) { onEach(t, testRefusals) }
+
+func testRefusals(t *testing.T, dsn string) {
+	out, _ := quickstart(t, dsn)
 	for number, parts := range map[string][]string{
 		"3": {"users.email", "partition"},
 		"4": {"users.email"},
@@ -84,7 +103,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestLeavesWhatItPrints(t *testing.T) {
-	out, dir := quickstart(t)
+	out, dir := quickstart(t, "")
 	file, key := filepath.Join(dir, "shop.db"), filepath.Join(dir, "master.key")
 	for _, name := range []string{file, key} {
 		if !strings.Contains(out, "   "+name) {
@@ -122,9 +141,11 @@ func TestLeavesWhatItPrints(t *testing.T) {
 	}
 }
 
-func TestSameOutputEachRun(t *testing.T) {
-	first, firstDir := quickstart(t)
-	second, secondDir := quickstart(t)
+func TestSameOutputEachRun(t *testing.T) { onEach(t, testSameOutputEachRun) }
+
+func testSameOutputEachRun(t *testing.T, dsn string) {
+	first, firstDir := quickstart(t, dsn)
+	second, secondDir := quickstart(t, dsn)
 	if a, b := stripped(first, firstDir), stripped(second, secondDir); a != b {
 		t.Errorf("two runs print different things:\n%s\n%s", a, b)
 	}
@@ -134,9 +155,59 @@ func TestSameOutputEachRun(t *testing.T) {
 }
 
 func TestSecondRunInOneFolder(t *testing.T) {
-	_, dir := quickstart(t)
+	_, dir := quickstart(t, "")
 	var b bytes.Buffer
-	if err := run(t.Context(), dir, &b); err == nil {
+	if err := run(t.Context(), dir, "", &b); err == nil {
 		t.Error("a second run in the same folder must not overwrite the first one's master key")
+	}
+}
+
+// TestLeavesASchema: on a server everything lies in the schema that is printed, and nothing elsewhere; and
+// the log has none of the secrets.
+func TestLeavesASchema(t *testing.T) {
+	srv := testserver.Postgres(t)
+	out, dir := quickstart(t, srv.DSN(""))
+	m := regexp.MustCompile(`(?m)^   schema (asherah_quickstart_\w+)$`).FindStringSubmatch(out)
+	if m == nil || !strings.Contains(out, filepath.Join(dir, "master.key")) {
+		t.Fatalf("the output doesn't name the schema and the key:\n%s", out)
+	}
+	db, err := sql.Open("pgx", srv.DSN(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var tables []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		tables = append(tables, name)
+	}
+	if got, want := strings.Join(tables, " "), m[1]+".encryption_key "+m[1]+".users"; got != want {
+		t.Errorf("tables %s, want %s", got, want)
+	}
+	for _, secret := range []string{"@acme.example", "@globex.example", "078-05-1120", "219-09-9999", "457-55-5462"} {
+		if strings.Contains(srv.Log(), secret) {
+			t.Errorf("the server's log has %s", secret)
+		}
+	}
+}
+
+func TestWithParams(t *testing.T) {
+	params := [][2]string{{"a", "b c"}, {"d", `it's a \`}}
+	for dsn, want := range map[string]string{
+		"file:/x.db":                    "file:/x.db?a=b+c&d=it%27s+a+%5C",
+		"postgres://u:p@h/db?sslmode=x": "postgres://u:p@h/db?sslmode=x&a=b+c&d=it%27s+a+%5C",
+		"host=h password=a:b":           `host=h password=a:b a='b c' d='it\'s a \\'`,
+	} {
+		if got := withParams(dsn, params); got != want {
+			t.Errorf("%s: %s, want %s", dsn, got, want)
+		}
 	}
 }

@@ -24,11 +24,15 @@ type dialect struct {
 	excluded string
 	conflict string // the words between the row and the assignments, %s being the conflict target
 	lastID   bool   // results tell the last inserted id
+	// widen makes room for ciphertext in the columns that have another type than TEXT, where the database
+	// enforces types.
+	widen string
 }
 
 var dialects = []dialect{
 	{name: "sqlite", serial: "INTEGER PRIMARY KEY", blob: "BLOB", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET", lastID: true},
-	{name: "postgres", numbered: true, serial: "BIGSERIAL PRIMARY KEY", blob: "BYTEA", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET"},
+	{name: "postgres", numbered: true, serial: "BIGSERIAL PRIMARY KEY", blob: "BYTEA", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET",
+		widen: "ALTER TABLE payments ALTER COLUMN amount TYPE TEXT, ALTER COLUMN authorized_at TYPE TEXT, ALTER COLUMN signature TYPE TEXT"},
 	{name: "mariadb", serial: "BIGINT AUTO_INCREMENT PRIMARY KEY", blob: "LONGBLOB", excluded: "VALUES(%s)", conflict: "ON DUPLICATE KEY UPDATE", lastID: true},
 }
 

@@ -20,6 +20,26 @@ type Shop struct {
 	out io.Writer
 }
 
+// Prepare makes the tables as the encrypted shop needs them: on a database that enforces types, its
+// encrypted columns become TEXT. It is what an operator runs once, with the plain driver, before the
+// program's driver changes.
+func Prepare(ctx context.Context, db *sql.DB) error {
+	d, err := detect(ctx, db)
+	if err != nil {
+		return err
+	}
+	statements := d.ddl()
+	if d.widen != "" {
+		statements = append(statements, d.widen)
+	}
+	for _, s := range statements {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return fmt.Errorf("prepare tables: %w", err)
+		}
+	}
+	return nil
+}
+
 // Run sets up the tables in an empty database, lets a day pass in the shop and prints what happens.
 func Run(ctx context.Context, db *sql.DB, out io.Writer) error {
 	d, err := detect(ctx, db)
