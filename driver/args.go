@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -107,12 +108,12 @@ var errNamedTwice = errors.New("two arguments of one name")
 
 // bind finds the argument of each of the plan's parameters: by name where the statement names parameters
 // and the program names arguments, else by ordinal. The first skip arguments are options of the driver.
-func bind(p *sqlplan.Plan, args []driver.NamedValue, skip int, named bool) ([]int, error) {
+func bind(at []int, p *sqlplan.Plan, args []driver.NamedValue, skip int, named bool) ([]int, error) {
 	byName := false
 	for i := range args {
 		byName = byName || named && args[i].Name != ""
 	}
-	at := make([]int, len(p.Params))
+	at = slices.Grow(at[:0], len(p.Params))[:len(p.Params)]
 	if !byName {
 		if len(args)-skip != len(p.Params) {
 			return nil, fmt.Errorf("sql: expected %d arguments, got %d", len(p.Params), len(args)-skip)

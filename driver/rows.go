@@ -22,7 +22,6 @@ type rows struct {
 	owned  driver.Stmt // closed with the rows; nil when they own none
 	c      *conn
 	ctx    context.Context
-	force  inForce
 	outs   []sqlplan.Output
 	names  []string
 	buf    []driver.Value // a whole row, when some of it is trimmed
@@ -47,7 +46,8 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 	if !s.decodes && owned == nil {
 		return inner, nil
 	}
-	r := &rows{inner: inner, owned: owned, c: c, ctx: ctx, force: c.core.inForce(ctx), outs: s.plan.Outputs}
+	r := &rows{inner: inner, owned: owned, c: c, ctx: ctx, outs: s.plan.Outputs}
+	r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
 	names := inner.Columns()
 	if s.decodes {
 		if err := fits(s.plan, names); err != nil {
@@ -130,7 +130,22 @@ func (r *rows) value(o *sqlplan.Output, stored driver.Value, row []driver.Value)
 		}
 	}
 	if r.op.scope == nil {
-		r.op = opener{core: r.c.core, factory: r.c.state.factory, scope: r.c.scope(), force: r.force}
+		r.op.scope = r.c.scope()
+	}
+	switch o.Column.Kind {
+	case tags.KindString:
+		// As ParseText, but the value is the memory that it was decrypted to.
+		text, err := r.op.open(r.ctx, nil, o.Column, at, rec)
+		if err != nil {
+			return nil, err
+		}
+		return unsafe.String(unsafe.SliceData(text), len(text)), nil
+	case tags.KindBytes, tags.KindJSON:
+		text, err := r.op.open(r.ctx, nil, o.Column, at, rec)
+		if err != nil {
+			return nil, err
+		}
+		return text, nil
 	}
 	text, err := r.op.open(r.ctx, r.plain[:0], o.Column, at, rec)
 	if err != nil {
@@ -259,13 +274,11 @@ type lastPartition struct {
 // text is partitionText.
 func (l *lastPartition) text(col *tags.Column, at any) (string, error) {
 	switch v := at.(type) {
-	case string:
-		return partitionText(col, v)
 	case []byte:
 		if l.col == col && !l.isInt && string(l.bytes) == string(v) {
 			return l.id, nil
 		}
-		id, err := partitionText(col, v)
+		id, err := partitionText(col, at)
 		if err == nil {
 			l.col, l.bytes, l.isInt, l.id = col, append(l.bytes[:0], v...), false, id
 		}
@@ -274,7 +287,7 @@ func (l *lastPartition) text(col *tags.Column, at any) (string, error) {
 		if l.col == col && l.isInt && l.n == v {
 			return l.id, nil
 		}
-		id, err := partitionText(col, v)
+		id, err := partitionText(col, at)
 		if err == nil {
 			l.col, l.n, l.isInt, l.id = col, v, true, id
 		}

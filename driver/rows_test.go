@@ -104,3 +104,75 @@ func TestPartitionsThatChangeFromRowToRow(t *testing.T) {
 		}
 	}
 }
+
+// An argument that the driver can't take is refused as the driver would refuse it, also in a statement that
+// only reads an encrypted column.
+func TestArgumentsOfReadsAreConverted(t *testing.T) {
+	db := open(t)
+	ctx := context.Background()
+	db.mustExec(t, ctx, `INSERT INTO users (id, tenant_id, email) VALUES (1, 'acme', ?)`, secret)
+	var email string
+	err := db.QueryRow(`SELECT email FROM users WHERE id = ?`, [2]int{}).Scan(&email)
+	bare := db.plain.QueryRow(`SELECT email FROM users WHERE id = ?`, [2]int{}).Scan(&email)
+	if err == nil || bare == nil || err.Error() != bare.Error() {
+		t.Errorf("err = %v, want %v", err, bare)
+	}
+	if err := db.QueryRow(`SELECT email FROM users WHERE id = ?`).Scan(&email); err == nil {
+		t.Error("no error without the argument")
+	}
+	if err := db.QueryRow(`SELECT email FROM users WHERE id = ?`, 1, 2).Scan(&email); err == nil {
+		t.Error("no error with an argument too many")
+	}
+	if err := db.QueryRow(`SELECT email FROM users WHERE id = ?`, 1).Scan(&email); err != nil || email != secret {
+		t.Errorf("got %q, %v", email, err)
+	}
+}
+
+// Values that were read stay as they are while more rows are read, and after the rows are closed: nothing of
+// a result set is memory that is used again.
+func TestValuesOutliveTheirRows(t *testing.T) {
+	db := open(t, func(c *asherah.Config) { c.Schema = schemaOf(t, user{}, document{}) })
+	if _, err := db.plain.Exec(`CREATE TABLE documents (id INTEGER PRIMARY KEY, org TEXT, title TEXT, body TEXT, size TEXT)`); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	for i := range 20 {
+		db.mustExec(t, ctx, `INSERT INTO documents (id, org, title, body, size) VALUES (?, 'acme', ?, ?, ?)`, i, fmt.Sprint("title ", i), fmt.Append(nil, "body ", i), i)
+	}
+	rows, err := db.Query(`SELECT title, body, size FROM documents ORDER BY id`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	type row struct{ title, body, size any }
+	var got []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.title, &r.body, &r.size); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db.mustExec(t, ctx, `INSERT INTO documents (id, org, title, body, size) VALUES (99, 'acme', ?, ?, 99)`, strings.Repeat("z", 100), strings.Repeat("z", 100))
+	for i, r := range got {
+		if want := fmt.Sprintf("title %d, body %d, %d", i, i, i); fmt.Sprintf("%s, %s, %d", r.title, r.body, r.size) != want {
+			t.Errorf("row %d: got %s, %s, %v", i, r.title, r.body, r.size)
+		}
+	}
+	if len(got) != 20 {
+		t.Errorf("got %d rows", len(got))
+	}
+}
+
+type document struct {
+	ID    int64
+	Org   string
+	Title string `encrypt:"org"`
+	Body  []byte `encrypt:"org"`
+	Size  int64  `encrypt:"org"`
+}
+
+func (document) TableName() string { return "documents" }

@@ -5,7 +5,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
@@ -39,10 +41,8 @@ type sealing struct {
 
 	byParam []sealedValue // what is sent, by parameter
 	byValue []any         // by value; nil unless literals are sealed
-	one     [1]sealedValue
 
 	buffer []byte // a value's text, wiped at the end
-	short  [96]byte
 }
 
 // sealedValue is what is sent in a parameter's place, if set.
@@ -59,13 +59,16 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	}
 	p := s.plan
 	skip := c.options(args)
-	at, err := bind(p, args, skip, c.core.catalog.db.named)
-	if err != nil {
+	if s.sends(args, skip) {
+		return outgoing{query: s.text, args: args}, convertible(args)
+	}
+	x := sealings.Get().(*sealing)
+	x.c, x.ctx, x.query, x.s, x.args, x.skip, x.force = c, ctx, query, s, args, skip, c.core.inForce(ctx)
+	defer x.end()
+	var err error
+	if x.at, err = bind(x.at, p, args, skip, c.core.catalog.db.named); err != nil {
 		return outgoing{}, err
 	}
-	x := &sealing{c: c, ctx: ctx, query: query, s: s, args: args, at: at, skip: skip, force: c.core.inForce(ctx)}
-	x.buffer = x.short[:0]
-	defer x.end()
 	err = x.values()
 	if err == nil {
 		err = x.complete()
@@ -93,13 +96,39 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	return out, err
 }
 
+// sends tells whether the arguments of a statement that stores nothing in encrypted columns are sent as they
+// were given.
+func (s *statement) sends(args []driver.NamedValue, skip int) bool {
+	p := s.plan
+	if len(p.Values) > 0 || len(p.Lookups) > 0 || p.Args != nil || p.HasLiterals || skip > 0 || len(args) != len(p.Params) {
+		return false
+	}
+	for i := range args {
+		if args[i].Name != "" || args[i].Ordinal != p.Params[i].Index {
+			return false
+		}
+	}
+	return true
+}
+
+// sealings are executions that have ended: their memory is used again.
+var sealings = sync.Pool{New: func() any { return new(sealing) }}
+
+// maxKeptText is the longest text, in bytes, whose buffer is used again.
+const maxKeptText = 64 << 10
+
 // end wipes what the execution has left of keys and plaintext.
 func (x *sealing) end() {
 	if x.scope != nil {
 		x.scope.Close()
 	}
 	clear(x.buffer[:cap(x.buffer)])
-	clear(x.short[:])
+	if cap(x.buffer) > maxKeptText {
+		x.buffer = nil
+	}
+	clear(x.byParam)
+	*x = sealing{at: x.at[:0], byParam: x.byParam[:0], buffer: x.buffer[:0]}
+	sealings.Put(x)
 }
 
 // values seals every value of the plan. A parameter that stands in several places goes to one column under
@@ -109,10 +138,7 @@ func (x *sealing) values() error {
 	if len(p.Values) == 0 {
 		return nil
 	}
-	x.byParam = x.one[:]
-	if len(p.Params) != 1 {
-		x.byParam = make([]sealedValue, len(p.Params))
-	}
+	x.byParam = slices.Grow(x.byParam, len(p.Params))[:len(p.Params)]
 	if p.HasLiterals {
 		x.byValue = make([]any, len(p.Values))
 	}

@@ -24,6 +24,7 @@ type Scope struct {
 
 	sealing []*sealingKey // one a partition, the one used last first
 	readers []reader      // at most maxReaders, the one used last first
+	one     [1]reader     // the memory of the first
 	opening openingKeys
 }
 
@@ -292,6 +293,9 @@ func (sc *Scope) reader(ctx context.Context, partition string, r *boundRecord) (
 	l, _ := sc.keys.f.lines.Get(partition)
 	k, err := sc.keys.boundKey(ctx, l, partition, r)
 	if err == nil && settled && (sc.keys.overlay == nil || sc.keys.overlay.Pending() == 0) {
+		if sc.readers == nil {
+			sc.readers = sc.one[:0]
+		}
 		if len(sc.readers) < maxReaders {
 			sc.readers = append(sc.readers, reader{})
 		}
