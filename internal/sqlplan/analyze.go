@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
@@ -38,7 +39,7 @@ func New(s *tags.Schema, d dialect.Dialect) (*Analyzer, error) {
 func (an *Analyzer) current() *state {
 	st := an.state.Load()
 	if st == nil || st.version != an.schema.Version() {
-		st = newState(an.schema)
+		st = newState(an.schema, an.f)
 		an.state.Store(st)
 	}
 	return st
@@ -46,7 +47,24 @@ func (an *Analyzer) current() *state {
 
 // Mentions reports whether a registered table's name stands anywhere in the text, inside words and quotes
 // too, ASCII letters in either case. A text that mentions none can be sent as it is.
-func (an *Analyzer) Mentions(query string) bool { return an.current().finder.in(query) }
+func (an *Analyzer) Mentions(query string) bool {
+	st := an.current()
+	return st.finder.in(query) || st.longTable != "" || an.f.postgres && hasUnicodeEscapes(query)
+}
+
+// hasUnicodeEscapes reports whether U&"…" or U&'…', which can hide a name, stands in the text.
+func hasUnicodeEscapes(query string) bool {
+	for i := 0; ; {
+		n := strings.IndexByte(query[i:], '&')
+		if n < 0 {
+			return false
+		}
+		if i += n; i > 0 && lower(query[i-1]) == 'u' && i+1 < len(query) && (query[i+1] == '"' || query[i+1] == '\'') {
+			return true
+		}
+		i++
+	}
+}
 
 // Analyze plans a text of one or more statements that a connection in the given mode would send. The error is
 // a *RefusedError, *NeedColumns when cat doesn't know a table's columns that matter, or *NeedMode when the
@@ -105,7 +123,12 @@ type analysis struct {
 	cur     *Statement // the statement being analysed
 	style   paramStyle
 	lookups []placeholder
-	outputs bool // some statement has outputs
+	outputs bool      // some statement has outputs
+	into    bool      // some SELECT makes a table
+	inner   bool      // a statement inside WITH is analysed
+	written *result   // of the RETURNING analysed last
+	rowOf   *relation // whose whole row a name means
+	rowOK   bool      // whole rows may be named
 }
 
 // paramUse is a placeholder token and the index of its Param.
@@ -173,6 +196,7 @@ func (a *analysis) run() (p *Plan, err error) {
 	if !utf8.ValidString(a.text) {
 		a.refuseAt(RuleUTF8, a.invalidUTF8())
 	}
+	a.longNames()
 	a.split()
 	a.params()
 	touches := false
@@ -186,6 +210,9 @@ func (a *analysis) run() (p *Plan, err error) {
 		return &Plan{Schema: a.st.version, Moded: moded}, nil
 	}
 	a.plan.Touches = true
+	if a.f.postgres {
+		a.modeChange()
+	}
 	a.finish()
 	return a.plan, nil
 }
@@ -193,6 +220,9 @@ func (a *analysis) run() (p *Plan, err error) {
 // namesTable reports whether a token is a registered table's name. A text that isn't made of tokens counts
 // as well, if it mentions one.
 func (a *analysis) namesTable() bool {
+	if a.st.longTable != "" {
+		return true
+	}
 	for i := range a.toks {
 		t := &a.toks[i]
 		if t.kind == tIllegal {
@@ -201,7 +231,7 @@ func (a *analysis) namesTable() bool {
 			}
 			continue
 		}
-		if a.isTableName(t) {
+		if a.isTableName(t) || a.isStatementText(t) {
 			return true
 		}
 	}
@@ -213,7 +243,14 @@ func (a *analysis) isTableName(t *token) bool {
 	switch t.kind {
 	case tWord, tQuoted, tString:
 		// A table may have the name of a keyword, but a reserved one only names it in quotes.
-		return a.f.isName(t) && a.st.names.find(a.f.ident(a.text, t)) != nil
+		if !a.f.isName(t) {
+			return false
+		}
+		name := a.f.ident(a.text, t)
+		if n := a.f.longestName; n > 0 && len(name) > n {
+			name = name[:n]
+		}
+		return a.st.names.find(name) != nil
 	}
 	return false
 }
@@ -246,7 +283,7 @@ func (a *analysis) split() {
 			named := false
 			for a.toks[end].kind != tSemi && a.toks[end].kind != tEOF {
 				t := &a.toks[end]
-				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
+				named = named || a.isTableName(t) || a.isStatementText(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
 				end++
 			}
 			if named {
@@ -257,7 +294,7 @@ func (a *analysis) split() {
 		}
 		named := false
 		for i := s.tok; i < s.end && !named; i++ {
-			named = a.isTableName(&a.toks[i])
+			named = a.isTableName(&a.toks[i]) || a.isStatementText(&a.toks[i])
 		}
 		a.stmts = append(a.stmts, s)
 		a.named = append(a.named, named)
@@ -279,8 +316,17 @@ func (a *analysis) statement(s *stmt, i int) {
 		out.ReturnsRows = out.ReturnsRows || s.upd.returning != nil
 	case s.del != nil:
 		out.ReturnsRows = out.ReturnsRows || s.del.returning != nil
+	case s.merge != nil:
+		out.ReturnsRows = out.ReturnsRows || s.merge.returning != nil
 	case s.ddl != nil && s.ddl.op == ddlPragma:
 		out.ReturnsRows = true
+	case s.ddl != nil && s.ddl.op != ddlCreateView && a.f.postgres:
+		switch first := a.toks[s.tok].kw; first {
+		case kwShow, kwFetch, kwExecute:
+			out.ReturnsRows = true
+		default:
+			out.ReturnsRows = out.ReturnsRows || s.ddl.call != nil
+		}
 	}
 	if !a.named[i] {
 		return
@@ -296,6 +342,8 @@ func (a *analysis) statement(s *stmt, i int) {
 		a.updateStatement(s, i, root)
 	case s.del != nil:
 		a.deleteStatement(s, i, root)
+	case s.merge != nil:
+		a.mergeStatement(s, i, root)
 	case s.ddl != nil:
 		a.ddlStatement(s, root)
 		return
@@ -304,11 +352,14 @@ func (a *analysis) statement(s *stmt, i int) {
 	default:
 		a.refuse(RuleUnaccounted, s.tok, nil)
 	}
+	if a.into && out.Touches {
+		a.refuse(RuleTableAs, s.tok, nil)
+	}
 	out.Writes = len(a.plan.Values) > values
 	// Whatever the parser made, the analysis must have given a role.
 	for n := s.exprs[0]; n < s.exprs[1]; n++ {
 		e := a.nodes.at(n)
-		if leaf := e.op == opColumn || e.op == opParam || e.op == opString || e.op == opBlob || e.op == opNumber; leaf && !e.seen {
+		if leaf := e.op == opColumn || e.op == opParam || e.op == opString || e.op == opBlob || e.op == opNumber || e.op == opBool || e.op == opBits; leaf && !e.seen {
 			a.refuse(RuleUnaccounted, e.tok, nil)
 		}
 	}

@@ -19,7 +19,7 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		return a.value(sc, e.a)
 	case opNull:
 		return lineage{null: true}
-	case opParam, opString, opBlob, opNumber, opTime:
+	case opParam, opString, opBlob, opNumber, opTime, opBool, opBits, opDefault:
 		return lineage{}
 	case opSubquery:
 		return a.scalar(sc, e)
@@ -31,6 +31,9 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		// NULL is stored as NULL, so it is the one thing that may be asked of an encrypted column.
 		if bare(e.a).op == opRow {
 			a.row(sc, bare(e.a), RuleExpression)
+			return lineage{}
+		}
+		if a.f.postgres && a.wholeRow(sc, e.a) != nil {
 			return lineage{}
 		}
 		a.value(sc, e.a)
@@ -70,7 +73,63 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		a.inTable(sc, e)
 	case opCase:
 		a.caseExpr(sc, e)
-	case opCast, opCollate:
+	case opCast:
+		if a.f.postgres && a.f.textCast(a, e) && a.f.dialect != 0 {
+			// The same characters come out.
+			if lin := a.value(sc, e.a); lin.encrypted() {
+				return lin
+			}
+			break
+		}
+		a.plain(sc, e.a, RuleExpression)
+	case opTyped:
+		e.a.seen = true
+	case opOperator:
+		a.plain(sc, e.a, RuleExpression)
+		if e.b != nil {
+			a.plain(sc, e.b, RuleExpression)
+		}
+	case opAny:
+		a.compare(sc, e.a, e.b, RuleCompared)
+		if e.sel != nil {
+			if enc := a.query(e.sel, sc).encrypted(); enc != nil {
+				a.refuse(RuleCompared, e.sel.tok, enc.lin.col)
+			}
+		}
+	case opArray:
+		a.listed(sc, e, RuleExpression)
+	case opArrayOf:
+		if enc := a.query(e.sel, sc).encrypted(); enc != nil {
+			a.refuse(RuleExpression, e.sel.tok, enc.lin.col)
+		}
+	case opIndex:
+		a.plain(sc, e.a, RuleExpression)
+		a.listed(sc, e, RuleExpression)
+	case opField:
+		if r := a.wholeRow(sc, e.a); r != nil {
+			lin, sure := r.has(a.f, a.ident(e.aux))
+			switch sure {
+			case cantTell:
+				a.refuse(RuleAmbiguousColumn, e.tok, nil)
+			case mayHave, hasNot:
+				a.attribute(r, e, a.ident(e.aux))
+			}
+			return lin
+		}
+		a.plain(sc, e.a, RuleExpression)
+	case opWhole:
+		if e.a != nil {
+			if r := a.wholeRow(sc, e.a); r == nil {
+				a.plain(sc, e.a, RuleExpression)
+			} else if enc := r.firstEncrypted(); enc != nil {
+				a.refuse(RuleWholeRow, e.tok, enc)
+			}
+			break
+		}
+		if enc := a.wholeRow(sc, e).firstEncrypted(); enc != nil {
+			a.refuse(RuleWholeRow, e.tok, enc)
+		}
+	case opCollate:
 		a.plain(sc, e.a, RuleExpression)
 	case opFunc:
 		a.call(sc, e)
@@ -96,6 +155,10 @@ func (a *analysis) plain(sc *scope, e *expr, rule string) {
 
 func (a *analysis) row(sc *scope, e *expr, rule string) {
 	e.seen = true
+	a.listed(sc, e, rule)
+}
+
+func (a *analysis) listed(sc *scope, e *expr, rule string) {
 	for _, x := range e.list {
 		a.plain(sc, x, rule)
 	}
@@ -196,11 +259,19 @@ func (a *analysis) inTable(sc *scope, e *expr) {
 func (a *analysis) call(sc *scope, e *expr) {
 	name := foldName(a.ident(e.aux))
 	x := e.fn
+	if a.f.postgres {
+		a.statementArguments(e, name)
+		if x.foreign {
+			name = "" // not the database's own function
+		}
+	}
 	if x.over == nil && a.f.aggregates[name] {
 		sc.aggregate = true
 	}
 	if name == "count" && len(e.list) == 1 && !x.distinct {
-		a.value(sc, e.list[0])
+		if !a.f.postgres || a.wholeRow(sc, e.list[0]) == nil {
+			a.value(sc, e.list[0])
+		}
 	} else {
 		rule := RuleFunction
 		if x.distinct {
@@ -249,7 +320,11 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		}
 		return
 	}
-	if aliasFirst && k.op == opColumn && k.end == k.tok+1 {
+	if a.f.postgres && e.op != opCollate && k.op == opColumn && k.end == k.tok+1 {
+		if a.outputTerm(e, k, res, rule, aliasFirst) {
+			return
+		}
+	} else if aliasFirst && k.op == opColumn && k.end == k.tok+1 {
 		name := a.ident(k.tok)
 		a.spend(len(res.cols))
 		for i := range res.cols {
@@ -265,6 +340,28 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		}
 	}
 	a.plain(sc, e, rule)
+}
+
+// outputTerm analyses a bare name in ORDER BY or GROUP BY where it means an output before all else, or, in
+// GROUP BY, after the columns of FROM; there an encrypted output of that name is refused all the same.
+func (a *analysis) outputTerm(e, k *expr, res *result, rule string, first bool) bool {
+	name := a.ident(k.tok)
+	hit := false
+	a.spend(len(res.cols))
+	for i := range res.cols {
+		c := &res.cols[i]
+		if !c.sure || c.name != name {
+			continue
+		}
+		hit = true
+		if c.lin.encrypted() {
+			a.refuse(rule, e.tok, c.lin.col)
+		}
+	}
+	if hit && first {
+		e.markSeen()
+	}
+	return hit && first
 }
 
 // sortKey strips what a sort looks through: parentheses, collations and planner hints.

@@ -12,7 +12,10 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 	var rows insertedRows
 	fromQuery := false
 	if in.sel != nil {
-		if c := in.sel.cores; len(c) == 1 && c[0].values != nil {
+		if in.part && w.table != nil {
+			a.refuse(RuleStoredPart, in.target.tok, nil)
+		}
+		if c := in.sel.cores; len(c) == 1 && c[0].values != nil && in.sel.order == nil && in.sel.limit == nil && in.sel.offset == nil {
 			sel := root
 			if in.sel.with != nil {
 				sel = a.push(in.sel.with, root)
@@ -29,7 +32,7 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 	for n := range in.upserts {
 		a.upsert(&w, &in.upserts[n], rows, fromQuery, root)
 	}
-	a.returning(i, &w, in.returning, root)
+	a.returning(i, &w, in.returning, in.names, root)
 	if in.with != nil {
 		a.rest(root)
 	}
@@ -42,7 +45,7 @@ func (a *analysis) insertColumns(w *writer, in *insertStmt) []*tags.Column {
 	if in.hasCols {
 		cols := make([]*tags.Column, len(in.cols))
 		for i, tok := range in.cols {
-			c := w.table.Column(a.ident(tok))
+			c := a.columnOf(w.table, tok)
 			cols[i] = c
 			for j := 0; c != nil && j < i; j++ {
 				if cols[j] == c {
@@ -295,8 +298,9 @@ func (a *analysis) upsert(w *writer, u *upsert, rows insertedRows, fromQuery boo
 			continue
 		}
 		set := find(list, p)
+		kept := a.inTarget(w, u, p) || a.keptBy(&x, u.where, p)
 		moved := set != nil && set.kind == storedSource
-		if !moved && !(set != nil && set.kind == storedExcluded) && !a.inTarget(w, u, p) {
+		if !moved && !(set != nil && set.kind == storedExcluded) && !kept {
 			rule := RulePartitionUpsert
 			if v.kind == storedExcluded {
 				rule = RuleExcluded
@@ -330,6 +334,33 @@ func appendSource(list []Source, src Source) []Source {
 		return list
 	}
 	return append(list, src)
+}
+
+// keptBy reports whether a conjunct of the condition of DO UPDATE says that the row in conflict has the
+// partition of the row inserted.
+func (a *analysis) keptBy(x *writer, e *expr, p *tags.Column) bool {
+	if e == nil {
+		return false
+	}
+	e = bare(e)
+	for e.op == opAnd { // leans to the left
+		if a.keptBy(x, e.b, p) {
+			return true
+		}
+		e = bare(e.a)
+	}
+	if e.op != opEq {
+		return false
+	}
+	l, r := bare(e.a), bare(e.b)
+	if l.op != opColumn || r.op != opColumn {
+		return false
+	}
+	ll, rl := a.resolve(x.sc, l), a.resolve(x.sc, r)
+	if ll.inst == x.excluded.inst {
+		ll, rl = rl, ll
+	}
+	return ll.col == p && rl.col == p && ll.inst == x.rel.inst && rl.inst == x.excluded.inst
 }
 
 // inTarget reports whether c stands bare in the conflict target, where the rows in conflict have the same

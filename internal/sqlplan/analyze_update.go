@@ -1,6 +1,8 @@
 package sqlplan
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/asherah-sql/asherah-sql/tags"
@@ -22,7 +24,7 @@ func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
 		a.checkMove(&w, list)
 		a.updateValues(&w, i, u, list)
 	}
-	a.returning(i, &w, u.returning, root)
+	a.returning(i, &w, u.returning, u.names, root)
 	for _, o := range u.order {
 		a.plain(w.sc, o, RuleOrdered)
 	}
@@ -35,7 +37,7 @@ func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
 // updateFrom adds the tables of FROM to the scope of the assignments and of WHERE. Several are joined among
 // each other before they meet the target, so their conditions don't see it; a single one's does.
 func (a *analysis) updateFrom(w *writer, from []*source, root *scope) {
-	if len(from) <= 1 {
+	if len(from) <= 1 && !a.f.postgres {
 		a.f.from(a, w.sc, from, root)
 		a.joins(w.sc, from)
 		return
@@ -86,7 +88,7 @@ func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []writt
 // column, a query with the same WHERE, or both.
 func (a *analysis) addLookup(w *writer, stmt int, u *updateStmt, p *tags.Column, v *written) int {
 	l := Lookup{Table: w.table, Column: p, Pinned: a.pinned(w, u.where, p)}
-	if u.from == nil && u.order == nil && u.limit == nil && (u.where == nil || a.isPure(u.where)) {
+	if !u.current && u.from == nil && u.order == nil && u.limit == nil && (u.where == nil || a.isPure(u.where)) {
 		a.lookupQuery(&l, w, u)
 	}
 	if l.Query == "" && l.Pinned == nil {
@@ -121,7 +123,7 @@ func (a *analysis) pinned(w *writer, e *expr, p *tags.Column) *Source {
 		if lin := a.resolve(w.sc, col); lin.col != p || lin.inst != w.rel.inst {
 			continue
 		}
-		if src, ok := a.source(bare(side[1])); ok {
+		if src, ok := a.source(a.partitionExpr(side[1])); ok {
 			if s := (stored{kind: storedSource, src: src}); s.isPartitionSource() {
 				return &src
 			}
@@ -136,17 +138,26 @@ func (a *analysis) isPure(e *expr) bool {
 		return true
 	}
 	switch e.op {
-	case opColumn, opParam, opString, opBlob, opNumber, opNull:
+	case opColumn, opParam, opString, opBlob, opNumber, opNull, opBool, opBits:
 		return true
+	case opOperator:
+		if !builtinOperators[a.operatorText(e)] {
+			return false
+		}
+	case opAny:
+		if e.sel != nil {
+			return false
+		}
+	case opArray, opIndex, opTyped:
 	case opParen, opRow, opNeg, opPos, opBitNot, opNot, opArith, opConcat, opArrow, opAnd, opOr, opEq, opNe,
 		opLess, opIs, opIsNot, opIsNull, opNotNull, opBetween, opIn, opCase, opCast, opCollate:
 	case opLike:
-		if kw := a.toks[e.aux].kw; kw != kwLike && kw != kwGlob {
+		if kw := a.toks[e.aux].kw; kw != kwLike && kw != kwGlob && kw != kwIlike && kw != kwSimilar {
 			return false
 		}
 	case opFunc:
 		x := e.fn
-		if !a.f.pure[foldName(a.ident(e.aux))] || x.star || x.distinct || x.order != nil || x.filter != nil || x.over != nil {
+		if !a.f.pure[foldName(a.ident(e.aux))] || x.foreign || x.star || x.distinct || x.order != nil || x.filter != nil || x.over != nil {
 			return false
 		}
 	default:
@@ -182,7 +193,7 @@ func (a *analysis) lookupQuery(l *Lookup, w *writer, u *updateStmt) {
 	l.Query = b.String()
 }
 
-// copyText copies tokens with the gaps between them; placeholders become `?` and are added to args.
+// copyText copies tokens with the gaps between them; placeholders become `?`, or numbers, and are added to args.
 func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
 	from := a.toks[tok].off
 	for i := tok; i < end; i++ {
@@ -191,9 +202,20 @@ func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
 			continue
 		}
 		b.WriteString(a.text[from:t.off])
-		b.WriteByte('?')
 		from = t.end
-		*args = append(*args, a.param(i)+1)
+		n := a.param(i) + 1
+		if !a.f.numbered {
+			b.WriteByte('?')
+			*args = append(*args, n)
+			continue
+		}
+		at := slices.Index(*args, n)
+		if at < 0 {
+			at = len(*args)
+			*args = append(*args, n)
+		}
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(at + 1))
 	}
 	b.WriteString(a.text[from:a.toks[end-1].end])
 }
@@ -207,10 +229,8 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, from int) {
 	if at < len(a.text) && wordPart(a.text[at]) {
 		gap = " " // the next word follows the last token at once
 	}
-	quote := a.f.dialect.QuoteIdent
 	first := true
 	for i := from; i < len(a.lookups); i++ {
-		l := a.lookups[i]
 		if first {
 			first = false
 			if u.where == nil {
@@ -221,8 +241,31 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, from int) {
 					Edit{Offset: open, End: open, Text: "("}, Edit{Offset: at, End: at, Text: ")"})
 			}
 		}
-		text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
-			a.lookupText(i) + a.f.byteCollation + gap
-		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1})
+		a.plan.Edits = append(a.plan.Edits, a.lookupEdit(w, i, at, gap))
 	}
+}
+
+// lookupEdit is the condition on the partition of the ith added placeholder.
+func (a *analysis) lookupEdit(w *writer, i, at int, gap string) Edit {
+	quote := a.f.dialect.QuoteIdent
+	l := a.lookups[i]
+	text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
+		a.lookupText(i) + a.f.byteCollation + gap
+	return Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1}
+}
+
+// builtinOperators give the same for the same operands.
+var builtinOperators = set("~", "~*", "!~", "!~*", "~~", "!~~", "~~*", "!~~*", "||", "&&", "@>", "<@", "#>", "#>>", "?", "?|",
+	"?&", "@@", "&", "|", "#", "<<", ">>", "^", "-|-", "&<", "&>", "^@", "@?")
+
+// operatorText returns the operator of an opOperator; "" for one that is written with words.
+func (a *analysis) operatorText(e *expr) string {
+	i := e.tok
+	if e.b != nil {
+		i = e.b.tok - 1
+	}
+	if t := &a.toks[i]; t.kind == tOp || t.kind == tConcat {
+		return a.text[t.off:t.end]
+	}
+	return ""
 }

@@ -46,12 +46,12 @@ func (a *analysis) writer(t *target, root *scope) writer {
 	return writer{rel: r, table: r.table, sc: &scope{parent: root, with: root.with, rels: []*relation{r}}}
 }
 
-// column returns the registered column that a name token in a column list means, or nil.
-func (w *writer) column(name string) *tags.Column {
+// writtenColumn returns the registered column of the target that a name token means, or nil.
+func (a *analysis) writtenColumn(w *writer, tok int32) *tags.Column {
 	if w.table == nil {
 		return nil
 	}
-	return w.table.Column(name)
+	return a.columnOf(w.table, tok)
 }
 
 // isPartition reports whether some encrypted column's partition is c.
@@ -74,7 +74,7 @@ func (a *analysis) store(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 		if c == nil {
 			return stored{}
 		}
-		switch b := bare(e); {
+		switch b := a.partitionExpr(e); {
 		case lin.null:
 			return stored{kind: storedNull}
 		case b.op == opParam, b.op == opString, b.op == opNumber, b.op == opBlob, b.op == opNeg, b.op == opPos:
@@ -96,7 +96,7 @@ func (a *analysis) store(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 	b := bare(e)
 	b.seen = true
-	if b.op == opCast {
+	if b.op == opCast || b.op == opTyped {
 		if !a.f.textCast(a, b) {
 			a.refuseParam(RuleStoredCast, e.tok, c, e)
 		}
@@ -106,8 +106,10 @@ func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr)
 	switch b.op {
 	case opNull:
 		return stored{kind: storedNull}
-	case opParam, opString, opBlob, opNumber:
-		if src, ok := a.source(b); ok {
+	case opDefault:
+		return stored{kind: storedNull} // the catalogue has no other default
+	case opParam, opString, opBlob, opNumber, opBool:
+		if src, ok := a.source(b); ok && a.fits(c, src) {
 			return stored{kind: storedSource, src: src}
 		}
 		a.refuse(RuleStoredNumber, b.tok, c)
@@ -116,7 +118,7 @@ func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr)
 			break
 		}
 		b.a.seen = true
-		if src, ok := a.source(b); ok {
+		if src, ok := a.source(b); ok && a.fits(c, src) {
 			return stored{kind: storedSource, src: src}
 		}
 		a.refuse(RuleStoredNumber, b.tok, c)
@@ -203,18 +205,77 @@ func (a *analysis) source(e *expr) (src Source, ok bool) {
 		return lit(v, t.end), ok
 	case opBlob:
 		return lit(blobBytes(s), t.end), true
+	case opBool:
+		return lit(lower(s[0]) == 't', t.end), true
 	case opNumber:
-		v, ok := parseNumber(s, false)
+		v, ok := a.f.number(s, false)
 		return lit(v, t.end), ok
 	case opNeg, opPos:
 		if e.a.op != opNumber {
 			return Source{}, false
 		}
 		n := &a.toks[e.a.tok]
-		v, ok := parseNumber(a.text[n.off:n.end], e.op == opNeg)
+		v, ok := a.f.number(a.text[n.off:n.end], e.op == opNeg)
 		return lit(v, n.end), ok
 	}
 	return Source{}, false
+}
+
+// fits reports whether a literal is stored as what the database would make of it. One for a binary column is
+// decoded here.
+func (a *analysis) fits(c *tags.Column, src Source) bool {
+	l := src.Literal
+	if l == nil || !a.f.postgres {
+		return true
+	}
+	switch v := l.Value.(type) {
+	case float64:
+		// The database keeps the digits of a number that isn't for a column of floats.
+		return c.Kind == tags.KindFloat
+	case string:
+		if c.Kind == tags.KindBytes {
+			b, ok := byteaBytes(v)
+			l.Value = b
+			return ok
+		}
+	}
+	return true
+}
+
+// byteaBytes decodes the text of a bytea: the hexadecimal form, or the one with escapes.
+func byteaBytes(s string) ([]byte, bool) {
+	if hasPrefixFold(s, `\x`) {
+		b := make([]byte, 0, len(s)/2)
+		for i := 2; i < len(s); i++ {
+			switch {
+			case s[i] == ' ' || s[i] == '\n' || s[i] == '\t' || s[i] == '\r':
+				continue
+			case i+1 < len(s) && isHex(s[i]) && isHex(s[i+1]):
+				b = append(b, hexValue(s[i])<<4|hexValue(s[i+1]))
+				i++
+			default:
+				return nil, false
+			}
+		}
+		return b, true
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		octal := func(n int) bool { return i+n < len(s) && '0' <= s[i+n] && s[i+n] <= '7' }
+		switch {
+		case s[i] != '\\':
+			b = append(b, s[i])
+		case i+1 < len(s) && s[i+1] == '\\':
+			b = append(b, '\\')
+			i++
+		case octal(1) && octal(2) && octal(3) && s[i+1] <= '3':
+			b = append(b, (s[i+1]-'0')<<6|(s[i+2]-'0')<<3|(s[i+3]-'0'))
+			i += 3
+		default:
+			return nil, false
+		}
+	}
+	return b, true
 }
 
 // blobBytes decodes X'…', which the lexer has checked.
@@ -258,9 +319,8 @@ func (s *stored) isPartitionSource() bool {
 // assignments analyses the assignments of SET and returns those of encrypted and of partition columns.
 func (a *analysis) assignments(w *writer, set []assign) []written {
 	var list []written
-	one := func(tok int32, e *expr) {
-		name := a.ident(tok)
-		c := w.column(name)
+	one := func(tok int32, e *expr, part bool) {
+		c := a.writtenColumn(w, tok)
 		if c == nil {
 			a.store(w, w.sc, nil, e)
 			return
@@ -268,6 +328,9 @@ func (a *analysis) assignments(w *writer, set []assign) []written {
 		if !c.Encrypted && !w.isPartition(c) {
 			a.store(w, w.sc, nil, e)
 			return
+		}
+		if part {
+			a.refuse(RuleStoredPart, tok, c)
 		}
 		for i := range list {
 			if list[i].col == c {
@@ -279,7 +342,12 @@ func (a *analysis) assignments(w *writer, set []assign) []written {
 	for i := range set {
 		s := &set[i]
 		if len(s.cols) == 1 {
-			one(s.cols[0], s.e)
+			e := s.e
+			if b := bare(e); s.row && b.op == opRow && len(b.list) == 1 {
+				b.seen = true
+				e = b.list[0]
+			}
+			one(s.cols[0], e, s.part)
 			continue
 		}
 		e := bare(s.e)
@@ -287,7 +355,7 @@ func (a *analysis) assignments(w *writer, set []assign) []written {
 		switch {
 		case e.op == opRow && len(e.list) == len(s.cols):
 			for j, x := range e.list {
-				one(s.cols[j], x)
+				one(s.cols[j], x, s.part)
 			}
 		case e.op == opSubquery:
 			a.assignQuery(w, s, e)
@@ -301,7 +369,7 @@ func (a *analysis) assignments(w *writer, set []assign) []written {
 // assignQuery analyses (a, b) = (SELECT …), which may not concern an encrypted or a partition column.
 func (a *analysis) assignQuery(w *writer, s *assign, e *expr) {
 	for _, tok := range s.cols {
-		if c := w.column(a.ident(tok)); c != nil && (c.Encrypted || w.isPartition(c)) {
+		if c := a.writtenColumn(w, tok); c != nil && (c.Encrypted || w.isPartition(c)) {
 			rule := RuleStoredSelect
 			if !c.Encrypted {
 				rule = RulePartitionValue
@@ -352,8 +420,9 @@ func (a *analysis) checkMove(w *writer, list []written) {
 	}
 }
 
-// returning analyses RETURNING. SQLite knows the row there by the table's own name, whatever its alias.
-func (a *analysis) returning(stmt int, w *writer, list []resultCol, root *scope) {
+// returning analyses RETURNING. SQLite knows the row there by the table's own name, whatever its alias;
+// PostgreSQL by its alias, and the old and the new row, and the other tables of the statement.
+func (a *analysis) returning(stmt int, w *writer, list []resultCol, names []int32, root *scope) {
 	if list == nil {
 		return
 	}
@@ -365,6 +434,9 @@ func (a *analysis) returning(stmt int, w *writer, list []resultCol, root *scope)
 		r.inst = &instance{rel: &r}
 	}
 	sc := &scope{parent: root, with: root.with, rels: []*relation{&r}}
+	if a.f.postgres {
+		a.returningRows(w, &r, sc, names)
+	}
 	res := &result{scope: sc, cols: a.newCols(len(list))}
 	for i := range list {
 		a.resultCol(&list[i], sc, res)
@@ -372,6 +444,7 @@ func (a *analysis) returning(stmt int, w *writer, list []resultCol, root *scope)
 	if enc := res.encrypted(); enc != nil && res.openOf != nil {
 		a.needAll(res.openOf, list[0].tok)
 	}
+	a.written = res
 	if !a.cur.Touches {
 		return
 	}
@@ -385,10 +458,13 @@ func (a *analysis) deleteStatement(s *stmt, i int, root *scope) {
 		root = a.push(d.with, root)
 	}
 	w := a.writer(&d.target, root)
+	if d.using != nil {
+		a.updateFrom(&w, d.using, root)
+	}
 	if d.where != nil {
 		a.plain(w.sc, d.where, RuleExpression)
 	}
-	a.returning(i, &w, d.returning, root)
+	a.returning(i, &w, d.returning, d.names, root)
 	for _, o := range d.order {
 		a.plain(w.sc, o, RuleOrdered)
 	}
@@ -396,4 +472,67 @@ func (a *analysis) deleteStatement(s *stmt, i int, root *scope) {
 	if d.with != nil {
 		a.rest(root)
 	}
+}
+
+// returningRows brings what RETURNING can name beside the written row r into its scope.
+func (a *analysis) returningRows(w *writer, r *relation, sc *scope, names []int32) {
+	for _, o := range w.sc.rels {
+		if o != w.rel {
+			sc.rels = append(sc.rels, o)
+		}
+	}
+	for i, name := range [2]string{"old", "new"} {
+		if names != nil && names[i] >= 0 {
+			name = a.ident(names[i])
+		}
+		taken := false
+		for _, o := range sc.rels {
+			taken = taken || o.name == name
+		}
+		if taken {
+			continue
+		}
+		row := *r
+		row.name, row.qualifiedOnly = name, true
+		if row.table != nil {
+			row.inst = &instance{rel: &row}
+		}
+		sc.rels = append(sc.rels, &row)
+	}
+}
+
+// writingCTE analyses a statement that writes and stands in a WITH clause. It may not write a registered
+// table; what it returns is read as other tables are.
+func (a *analysis) writingCTE(c *cteState, sc *scope) *result {
+	s := c.cte.write
+	root := &scope{parent: sc, with: sc.with}
+	saved, written := a.inner, a.written
+	a.inner, a.written = true, nil
+	var t *target
+	switch {
+	case s.ins != nil:
+		t = &s.ins.target
+		a.insertStatement(s, 0, root)
+	case s.upd != nil:
+		t = &s.upd.target
+		a.updateStatement(s, 0, root)
+	case s.del != nil:
+		t = &s.del.target
+		a.deleteStatement(s, 0, root)
+	case s.merge != nil:
+		t = &s.merge.target
+		a.mergeStatement(s, 0, root)
+	default:
+		a.refuse(RuleUnaccounted, s.tok, nil)
+	}
+	if a.lookup(t.name) != nil {
+		a.refuse(RuleWritingCTE, t.tok, nil)
+	}
+	res := a.written
+	a.inner, a.written = saved, written
+	c.busy = false
+	if res == nil {
+		res = &result{}
+	}
+	return &result{cols: res.cols, openOf: res.openOf, star: res.star, why: unpinnedDerived}
 }

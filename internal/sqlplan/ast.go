@@ -45,6 +45,19 @@ const (
 	opCollate
 	opFunc
 	opRaise
+
+	opBool
+	opBits     // a bit string
+	opDefault  // DEFAULT as a value
+	opOperator // another operator, a and b or only a
+	opAny      // a <operator> ANY or ALL (b), or (sel)
+	opArray    // ARRAY[list]
+	opArrayOf  // ARRAY(sel)
+	opIndex    // a[list]
+	opField    // (a).name, the name at aux
+	opWhole    // t.* as a value, or (a).*
+	opTyped    // type 'string': a is the string
+	ops        // their number
 )
 
 // expr is a node of an expression.
@@ -66,6 +79,7 @@ type expr struct {
 type funcExtra struct {
 	distinct bool
 	star     bool
+	foreign  bool // the name has a schema that isn't the database's own
 	order    []*expr
 	filter   *expr
 	over     *window // nil without OVER; an empty one for OVER name
@@ -91,6 +105,7 @@ type selectStmt struct {
 	order    []*expr
 	limit    *expr
 	offset   *expr
+	locks    []name // tables of FOR UPDATE OF
 	tok, end int32
 }
 
@@ -105,8 +120,11 @@ const (
 
 // core is one SELECT or VALUES of a set operation.
 type core struct {
-	values   [][]*expr // VALUES; nil for SELECT
+	values   [][]*expr   // VALUES; nil for SELECT
+	sel      *selectStmt // a query in parentheses; then all below but tok and end is empty
+	into     bool        // SELECT INTO
 	distinct bool
+	on       []*expr // DISTINCT ON
 	cols     []resultCol
 	from     []*source
 	where    *expr
@@ -120,6 +138,7 @@ type core struct {
 type resultCol struct {
 	e        *expr // nil for a star
 	table    int32 // token of t in t.*, or -1
+	schema   bool  // a schema stands before it
 	alias    int32 // token, or -1
 	tok, end int32 // with the alias
 }
@@ -136,9 +155,13 @@ const (
 type source struct {
 	join     joinOp
 	name     name
-	alias    int32 // token, or -1
-	call     bool  // a table-valued function
-	args     []*expr
+	alias    int32   // token, or -1
+	call     bool    // a table-valued function
+	lateral  bool    // also without the word, of a function
+	cols     []int32 // names given to its columns, by their tokens
+	typed    bool    // cols have types: they are the columns of a function
+	args     []*expr // of a function; the function itself, or several, where calls are expressions
+	merged   int32   // token of the alias of the columns of USING, or -1
 	sel      *selectStmt
 	nested   []*source
 	on       *expr
@@ -148,14 +171,17 @@ type source struct {
 
 // with is a WITH clause.
 type with struct {
-	ctes []*cte
+	recursive bool
+	ctes      []*cte
 }
 
 // cte is a common table expression.
 type cte struct {
-	name int32
-	cols []int32
-	sel  *selectStmt
+	name  int32
+	cols  []int32
+	sel   *selectStmt
+	write *stmt // a statement that writes, instead of sel
+	extra bool  // SEARCH or CYCLE add columns
 }
 
 // target is the table that a statement writes.
@@ -169,6 +195,7 @@ type target struct {
 type assign struct {
 	cols []int32
 	row  bool // written in parentheses
+	part bool // a part of the column is assigned: an element or a field
 	e    *expr
 	tok  int32
 }
@@ -189,9 +216,32 @@ type insertStmt struct {
 	target    target
 	cols      []int32
 	hasCols   bool
+	part      bool        // a part of a column is inserted into
 	sel       *selectStmt // nil for DEFAULT VALUES
 	upserts   []upsert
 	returning []resultCol
+	names     []int32
+}
+
+// mergeStmt is MERGE.
+type mergeStmt struct {
+	with      *with
+	target    target
+	source    []*source // one
+	on        *expr
+	whens     []mergeWhen
+	returning []resultCol
+	names     []int32
+}
+
+// mergeWhen is one WHEN of MERGE.
+type mergeWhen struct {
+	matched  bool // the target's row exists
+	bySource bool // NOT MATCHED BY SOURCE: there is a row of the target and none of the source
+	cond     *expr
+	set      []assign
+	ins      *insertStmt
+	tok      int32
 }
 
 // updateStmt is UPDATE.
@@ -202,6 +252,8 @@ type updateStmt struct {
 	from      []*source
 	where     *expr
 	returning []resultCol
+	names     []int32 // aliases of the old and the new row in RETURNING, or -1
+	current   bool    // WHERE CURRENT OF
 	order     []*expr
 	limit     *expr
 	offset    *expr
@@ -212,8 +264,10 @@ type updateStmt struct {
 type deleteStmt struct {
 	with      *with
 	target    target
+	using     []*source
 	where     *expr
 	returning []resultCol
+	names     []int32
 	order     []*expr
 	limit     *expr
 	offset    *expr
@@ -239,6 +293,15 @@ const (
 	ddlAttach
 	ddlDetach
 	ddlVacuum
+	ddlPass     // concerns no values of columns
+	ddlDefine   // exprs may hold literals that stand beside encrypted columns
+	ddlDynamic  // runs statements that stand in strings, or under a name
+	ddlMove     // COPY and the like: moves data past the analysis
+	ddlRowRule  // CREATE RULE
+	ddlFunction // its body is a string, or statements
+	ddlStore    // a table or a materialized view made from a query
+	ddlSet      // SET
+	ddls        // their number
 )
 
 // ddlStmt is a statement that defines or manages things.
@@ -248,8 +311,20 @@ type ddlStmt struct {
 	others  []name // other tables that it names
 	columns []columnDef
 	sel     *selectStmt
-	where   *expr // of an index
+	where   *expr   // of an index
+	exprs   []*expr // of indexes and constraints
+	usings  []*using
 	body    []*stmt
+	call    *expr // of CALL
+	renames bool  // the last of others is the table's new name
+	moves   int32 // token of the table's new schema, or 0
+}
+
+// using is a change of a column's type with an expression, or its new default.
+type using struct {
+	col   int32
+	e     *expr
+	deflt bool
 }
 
 // columnDef is a column of CREATE TABLE or ADD COLUMN.
@@ -269,6 +344,7 @@ type stmt struct {
 	ins      *insertStmt
 	upd      *updateStmt
 	del      *deleteStmt
+	merge    *mergeStmt
 	ddl      *ddlStmt
 	tx       *TxStatement
 	exprs    [2]int // its nodes, as numbered by the parser

@@ -5,11 +5,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
-// corpusFiles returns the statements of testdata/corpora by file: one a line, as GORM and bun sent them.
-func corpusFiles(t testing.TB) map[string][]string {
-	files, err := filepath.Glob("testdata/corpora/*_sqlite.sql")
+// corpusFiles returns the statements of SQLite's corpora.
+func corpusFiles(t testing.TB) map[string][]string { return corpusFilesOf(t, dialect.SQLite) }
+
+// corpusFilesOf returns the statements of testdata/corpora by file: one a line, as GORM and bun sent them.
+func corpusFilesOf(t testing.TB, d dialect.Dialect) map[string][]string {
+	files, err := filepath.Glob("testdata/corpora/*_" + d.String() + ".sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,17 +35,23 @@ func corpusFiles(t testing.TB) map[string][]string {
 
 // TestStatementsOfORMs plans everything that GORM and bun were seen to send, over a schema in which their
 // customers' email, phone and card, the profiles' ssn and the orders' card_no are encrypted. What is refused
-// stands in testdata/corpora/refused.txt with the reason; nothing else may be.
+// stands in testdata/corpora/refused_<dialect>.txt with the reason; nothing else may be.
 func TestStatementsOfORMs(t *testing.T) {
-	corpora := corpusFiles(t)
+	for _, d := range testDialects {
+		t.Run(d.String(), func(t *testing.T) { testCorpora(t, d) })
+	}
+}
+
+func testCorpora(t *testing.T, d dialect.Dialect) {
+	corpora := corpusFilesOf(t, d)
 	if len(corpora) != 2 {
 		t.Fatalf("%d corpora: want GORM's and bun's", len(corpora))
 	}
-	an := testAnalyzer()
+	an := analyzerOf(d)
 	var b strings.Builder
 	b.WriteString("# Statements of the ORM corpora that are refused, each with its reason.\n")
 	sealed := 0
-	for _, name := range []string{"bun_sqlite.sql", "gorm_sqlite.sql"} {
+	for _, name := range []string{"bun_" + d.String() + ".sql", "gorm_" + d.String() + ".sql"} {
 		if len(corpora[name]) < 40 {
 			t.Errorf("%s: %d statements: want 40 at least", name, len(corpora[name]))
 		}
@@ -61,7 +72,7 @@ func TestStatementsOfORMs(t *testing.T) {
 	if sealed < 50 {
 		t.Errorf("%d values are sealed: want 50 at least", sealed)
 	}
-	const file = "testdata/corpora/refused.txt"
+	file := "testdata/corpora/refused_" + d.String() + ".txt"
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ var sqliteFacts = facts{
 	softWords:   sqliteSoftWords,
 	name:        asWritten,
 	str:         func(s string, _ Mode) (string, bool) { return unquote(s), true },
+	number:      parseNumber,
 	stringNames: true,
 	wordValues:  true,
 

@@ -24,6 +24,9 @@ type facts struct {
 	// str returns the value of a tString. ok is false when it isn't known for certain.
 	str func(s string, mode Mode) (v string, ok bool)
 
+	// number returns the value of a number. ok is false when it isn't known exactly.
+	number func(s string, neg bool) (v any, ok bool)
+
 	// Of names.
 	exactNames  bool // names are compared byte for byte, after folding; else ASCII letters match in either case
 	stringNames bool // a string may stand for a name
@@ -52,9 +55,13 @@ type facts struct {
 	returningByName bool   // RETURNING knows the written row by its table's name, whatever its alias
 	byteCollation   string // appended to a comparison of texts, or to a text, that must be by bytes; may be empty
 
+	postgres    bool // the analysis follows PostgreSQL's rules of names
+	longestName int  // bytes that the database keeps of a name; 0: all
+
 	defaultSchema string   // the schema that an unqualified table belongs to
 	rowIDs        []string // names that every table answers to, though they are no columns
 	maxParam      int      // highest number that a numbered placeholder may have
+	numbered      bool     // a placeholder is written $1
 	firstUse      bool     // `$2` and `:2` are numbered by their first appearance
 
 	// pure functions give the same result for the same arguments in two statements of one transaction; a WHERE
@@ -70,7 +77,8 @@ type facts struct {
 
 // dialects has a row for each dialect that is built.
 var dialects = map[dialect.Dialect]*facts{
-	dialect.SQLite: &sqliteFacts,
+	dialect.SQLite:   &sqliteFacts,
+	dialect.Postgres: &postgresFacts,
 }
 
 func factsOf(d dialect.Dialect) (*facts, error) {
@@ -111,12 +119,23 @@ const (
 	cDot
 	cSingle // a token of its own, see singles
 	cNUL
+
+	// Of PostgreSQL, see lexer_postgres.go.
+	cOperator // a run of operator characters, or a comment
+	cString   // '…', where a backslash may escape
+	cEscape   // e or E: a string with escapes, or a word
+	cUnicode  // u or U: a string or a name with Unicode escapes, or a word
+	cBits     // b, B, x or X: a bit string, or a word
+	cNational // n or N: a string, or a word
+	cDollar   // $1 or a dollar quote
+	cColon    // : :: :=
+	cNumber
 )
 
 // singles are the tokens of one byte that no longer token begins with.
 var singles = [256]kind{
 	'(': tLParen, ')': tRParen, ',': tComma, ';': tSemi, '*': tStar, '+': tPlus, '%': tPercent,
-	'&': tAmp, '~': tTilde,
+	'&': tAmp, '~': tTilde, '[': tLBracket, ']': tRBracket,
 }
 
 // wordPart reports whether c continues a bare word.

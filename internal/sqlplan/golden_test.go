@@ -8,15 +8,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/asherah-sql/asherah-sql/dialect"
+
 	"golang.org/x/tools/txtar"
 )
 
 var update = flag.Bool("update", false, "write what the analyser says into the golden files")
 
-// TestGoldens runs the cases of testdata/sqlite. A case is a txtar file whose name is a sentence:
+// TestGoldens runs the cases of testdata/<dialect>. A case is a txtar file whose name is a sentence:
 //
 //	-- input.sql --
 //	the text, without its last newline; or input.quoted, a Go string literal, for odd bytes
+//	-- mode --
+//	perhaps: the connection's mode, once it is asked for; by default the database's own default
 //	-- plan --
 //	what becomes of it, as render writes it: the refusal's column, rule, place and remedy; or the kinds of the
 //	statements, the values that are sealed with their partitions, the look-ups, the text to send («sealed
@@ -25,27 +29,33 @@ var update = flag.Bool("update", false, "write what the analyser says into the g
 // The registered tables are those of render_test.go, and the database's are testTables there. A column whose
 // value isn't known from the model is asked for, as the plan's first lines tell.
 func TestGoldens(t *testing.T) {
-	files, err := filepath.Glob("testdata/sqlite/*.txtar")
+	for _, d := range testDialects {
+		t.Run(d.String(), func(t *testing.T) { testGoldens(t, d) })
+	}
+}
+
+func testGoldens(t *testing.T, d dialect.Dialect) {
+	files, err := filepath.Glob("testdata/" + d.String() + "/*.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(files) < 250 {
 		t.Fatalf("%d golden cases: want 250 at least", len(files))
 	}
-	an := testAnalyzer()
+	an := analyzerOf(d)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			ar, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			query := goldenInput(t, ar)
-			p, asked, err := plan(an, query)
+			query, mode := goldenInput(t, ar)
+			p, asked, err := planIn(an, query, mode)
 			got := render(query, p, asked, err)
 			if err != nil && strings.Contains(err.Error(), "alice@x") {
 				t.Errorf("the error holds a literal: %v", err)
 			}
-			want := &ar.Files[1]
+			want := &ar.Files[len(ar.Files)-1]
 			if want.Name != "plan" {
 				t.Fatalf("%s: want the section plan, got %s", file, want.Name)
 			}
@@ -63,29 +73,40 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
-func goldenInput(t *testing.T, ar *txtar.Archive) string {
-	if len(ar.Files) != 2 {
+func goldenInput(t testing.TB, ar *txtar.Archive) (string, Mode) {
+	mode := Mode{Known: true}
+	if len(ar.Files) == 3 && ar.Files[1].Name == "mode" {
+		switch s := strings.TrimSpace(string(ar.Files[1].Data)); s {
+		case "standard_conforming_strings = off":
+			mode.BackslashEscapes = true
+		default:
+			t.Fatalf("unknown mode %s", s)
+		}
+	} else if len(ar.Files) != 2 {
 		t.Fatalf("want two sections, got %d", len(ar.Files))
 	}
 	in := ar.Files[0]
 	text := strings.TrimSuffix(string(in.Data), "\n")
 	switch in.Name {
 	case "input.sql":
-		return text
+		return text, mode
 	case "input.quoted":
 		s, err := strconv.Unquote(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		return s, mode
 	}
 	t.Fatalf("want input.sql or input.quoted, got %s", in.Name)
-	return ""
+	return "", mode
 }
 
-// goldenQueries returns the texts of all golden cases.
-func goldenQueries(t testing.TB) []string {
-	files, _ := filepath.Glob("testdata/sqlite/*.txtar")
+// goldenQueries returns the texts of SQLite's golden cases.
+func goldenQueries(t testing.TB) []string { return goldenQueriesOf(t, dialect.SQLite) }
+
+// goldenQueriesOf returns the texts of all golden cases of a dialect.
+func goldenQueriesOf(t testing.TB, d dialect.Dialect) []string {
+	files, _ := filepath.Glob("testdata/" + d.String() + "/*.txtar")
 	var queries []string
 	for _, file := range files {
 		ar, err := txtar.ParseFile(file)

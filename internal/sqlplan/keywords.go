@@ -153,6 +153,75 @@ const (
 	kwWith
 	kwWithin
 	kwWithout
+	// Of PostgreSQL. Some stand for several words that are treated alike.
+	kwAny
+	kwArray
+	kwAsymmetric
+	kwFuncWord
+	kwTypeWord
+	kwBoth
+	kwCall
+	kwCollation
+	kwConcurrently
+	kwSessionValue
+	kwCurrentSchema
+	kwExtract
+	kwFalse
+	kwFetch
+	kwFreeze
+	kwGrant
+	kwGrouping
+	kwIlike
+	kwInterval
+	kwSpecialCall
+	kwLateral
+	kwLeading
+	kwLocaltime
+	kwNormalize
+	kwOnly
+	kwOverlaps
+	kwOverlay
+	kwPlacing
+	kwPosition
+	kwPrecision
+	kwSetof
+	kwSimilar
+	kwSome
+	kwSubstring
+	kwSymmetric
+	kwTablesample
+	kwTrailing
+	kwTreat
+	kwTrim
+	kwTrue
+	kwVariadic
+	kwVerbose
+	kwExecute
+	kwMerge
+	kwPrepare
+	kwTruncate
+	kwDay
+	kwDeclare
+	kwDeallocate
+	kwDiscard
+	kwListen
+	kwNotify
+	kwUnlisten
+	kwLock
+	kwLoad
+	kwMove
+	kwCopy
+	kwComment
+	kwCluster
+	kwCheckpoint
+	kwRefresh
+	kwSecurity
+	kwShow
+	kwStart
+	kwClose
+	kwImport
+	kwRevoke
+	kwReassign
 	keywords // their number
 )
 
@@ -165,6 +234,7 @@ const (
 	joinWord                  // as a name, but not as an alias without AS
 	nameWord                  // likewise
 	softWord                  // a keyword only where the tokens around it say so
+	funcWord                  // as a function or a type, but not as a column, a table or an alias
 )
 
 // word is one keyword of a dialect.

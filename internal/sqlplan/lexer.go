@@ -135,6 +135,26 @@ func (l *lexer) next() token {
 			return l.token(singles[c], i, i+1)
 		case cNUL:
 			return l.illegal(i, i+1, illegalNUL)
+		case cOperator:
+			switch {
+			case c == '-' && l.at(i+1) == '-':
+				for i += 2; i < len(s) && !l.lineEnd(s[i]); i++ {
+					if s[i] == 0 {
+						return l.illegal(i, i+1, illegalNUL)
+					}
+				}
+				continue
+			case c == '/' && l.at(i+1) == '*':
+				end, t := l.comment(i)
+				if end == 0 {
+					return t
+				}
+				i = end
+				continue
+			}
+			return l.operator(i)
+		case cString, cEscape, cUnicode, cBits, cNational, cDollar, cColon, cNumber:
+			return l.postgres(i)
 		default:
 			return l.illegal(i, i+1, illegalByte)
 		}
@@ -378,7 +398,7 @@ func (f *facts) isName(t *token) bool {
 			return true
 		}
 		c := f.words.classes[t.kw]
-		return c != reserved && c != softWord
+		return c != reserved && c != softWord && c != funcWord
 	}
 	return false
 }

@@ -86,17 +86,23 @@ func TestSoftWordsAreKeywordsOnlyInTheirPlaces(t *testing.T) {
 
 func TestEveryKeywordIsFound(t *testing.T) {
 	seen := map[keyword]bool{}
-	for _, w := range sqliteWords {
-		for _, s := range []string{w.text, strings.ToUpper(w.text)} {
-			if got := sqliteFacts.words.find(s); got != w.kw {
-				t.Errorf("%s: got keyword %d, want %d", s, got, w.kw)
+	for _, d := range testDialects {
+		words := dialects[d].words
+		for _, w := range words.words {
+			for _, s := range []string{w.text, strings.ToUpper(w.text)} {
+				if got := words.find(s); got != w.kw {
+					t.Errorf("%s: got keyword %d, want %d", s, got, w.kw)
+				}
 			}
+			if words.classes[w.kw] != w.class {
+				t.Errorf("%s: two words of keyword %d are of different classes", w.text, w.kw)
+			}
+			seen[w.kw] = true
 		}
-		seen[w.kw] = true
 	}
 	for kw := kwNone + 1; kw < keywords; kw++ {
 		if !seen[kw] {
-			t.Errorf("keyword %d is no word of SQLite", kw)
+			t.Errorf("keyword %d is no word of any dialect", kw)
 		}
 	}
 	for _, s := range []string{"users", "selec", "selectx", "é", ""} {

@@ -48,7 +48,11 @@ func (a *analysis) query(s *selectStmt, outer *scope) *result {
 func (a *analysis) push(w *with, outer *scope) *scope {
 	ws := &withScope{parent: outer.with}
 	for _, c := range w.ctes {
-		ws.ctes = append(ws.ctes, &cteState{cte: c, name: a.ident(c.name), def: ws})
+		def := ws
+		if a.f.postgres && !w.recursive {
+			def = &withScope{parent: outer.with, ctes: ws.ctes[:len(ws.ctes):len(ws.ctes)]}
+		}
+		ws.ctes = append(ws.ctes, &cteState{cte: c, name: a.ident(c.name), def: def, home: outer})
 	}
 	return &scope{parent: outer, with: ws}
 }
@@ -58,14 +62,25 @@ func (a *analysis) push(w *with, outer *scope) *scope {
 func (a *analysis) rest(sc *scope) {
 	for _, c := range sc.with.ctes {
 		if !c.visited {
-			a.cteBody(c, &scope{with: c.def})
+			a.cteBody(c, a.bodyScope(c))
 		}
 	}
+}
+
+// bodyScope returns the scope around the body of a common table expression that stands for itself.
+func (a *analysis) bodyScope(c *cteState) *scope {
+	if a.f.postgres {
+		return &scope{parent: c.home, with: c.def}
+	}
+	return &scope{with: c.def}
 }
 
 // limit analyses LIMIT and OFFSET, in which no column can be named.
 func (a *analysis) limit(limit, offset *expr, outer *scope) {
 	sc := &scope{with: outer.with}
+	if a.f.postgres {
+		sc.parent = outer
+	}
 	if limit != nil {
 		a.plain(sc, limit, RuleExpression)
 	}
@@ -269,6 +284,13 @@ func (e *expr) markSeen() {
 
 // core analyses one SELECT or VALUES. order is the ORDER BY of the query when the core is all of it.
 func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
+	if c.sel != nil {
+		res := a.query(c.sel, outer)
+		return &result{cols: res.cols, openOf: res.openOf, star: res.star, why: unpinnedSet}
+	}
+	if c.into {
+		a.into = true
+	}
 	sc := &scope{parent: outer, with: outer.with}
 	res := &result{scope: sc, core: c}
 	if c.values != nil {
@@ -290,6 +312,9 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 	a.joins(sc, c.from)
 	if c.where != nil {
 		a.plain(sc, c.where, RuleExpression)
+	}
+	for _, e := range c.on {
+		a.sortTerm(sc, e, res, RuleGrouped, true)
 	}
 	for _, g := range c.group {
 		a.sortTerm(sc, g, res, RuleGrouped, false)
@@ -338,6 +363,8 @@ func (a *analysis) resultCol(rc *resultCol, sc *scope, res *result) {
 	switch {
 	case rc.alias >= 0:
 		c.name, c.sure, c.alias = a.ident(rc.alias), true, true
+	case a.f.postgres:
+		c.name, c.sure = a.label(rc.e)
 	case bare(rc.e).op == opColumn:
 		c.name, c.sure = a.ident(bare(rc.e).end-1), true
 	}
@@ -365,6 +392,11 @@ func (a *analysis) star(rc *resultCol, sc *scope, res *result) {
 	name := ""
 	if rc.table >= 0 {
 		name = a.ident(rc.table)
+	} else if sc.trees != nil {
+		for _, t := range sc.trees {
+			a.starTree(t, rc, sc, res)
+		}
+		return
 	}
 	hit := false
 	a.spend(len(sc.rels))
@@ -390,6 +422,9 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 	}
 	if !r.isBase {
 		res.star = res.star || r.star
+		if r.unnamed && r.cols == nil && r.openOf == nil {
+			res.openOf = append(res.openOf, TableName{}) // of a function
+		}
 		for _, c := range r.cols {
 			if !qualified && c.sure && r.merges(a.f, c.name) {
 				continue
@@ -429,7 +464,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 		}
 		c := outCol{name: n, sure: a.keepsName(sc, r, n), star: true}
 		if r.table != nil {
-			if col := r.table.Column(n); col != nil {
+			if col := r.table.Column(n); col != nil && !a.f.otherCase(col, n) {
 				c.lin = lineage{col: col, inst: r.inst}
 			}
 		}
@@ -571,7 +606,7 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 	if alias >= 0 {
 		r.name = a.ident(alias)
 	}
-	if names != nil && (len(names) != len(res.cols) || res.openOf != nil) {
+	if names != nil && (len(names) > len(res.cols) || len(names) < len(res.cols) && !a.f.postgres || res.openOf != nil) {
 		if res.openOf != nil {
 			a.openNames(r, res, names)
 			return r
@@ -582,7 +617,7 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 	r.cols = make([]outCol, len(res.cols))
 	for i, c := range res.cols {
 		a.spend(i)
-		if names != nil {
+		if i < len(names) {
 			c.name, c.sure = a.ident(names[i]), true
 		}
 		c.alias, c.star = false, false
@@ -619,6 +654,13 @@ func (a *analysis) cteRef(c *cteState, outer *scope, tok int32) *result {
 		c.recursed = true
 		return c.partial
 	}
+	if a.f.postgres {
+		// A body sees the query around its WITH clause.
+		if c.done == nil {
+			c.done = a.cteBody(c, a.bodyScope(c))
+		}
+		return c.done
+	}
 	// A body may name columns of the query around the reference, so it is analysed for each reference that
 	// has such a query.
 	if !outer.empty() {
@@ -633,6 +675,9 @@ func (a *analysis) cteRef(c *cteState, outer *scope, tok int32) *result {
 
 func (a *analysis) cteBody(c *cteState, sc *scope) *result {
 	c.visited, c.busy, c.partial, c.recursed = true, true, nil, false
+	if c.cte.write != nil {
+		return a.writingCTE(c, sc)
+	}
 	s := c.cte.sel
 	inner := sc
 	if s.with != nil {
@@ -646,6 +691,12 @@ func (a *analysis) cteBody(c *cteState, sc *scope) *result {
 	c.busy, c.partial = false, nil
 	if c.recursed {
 		res = neutral(res)
+	}
+	if c.cte.extra {
+		if enc := res.encrypted(); enc != nil {
+			a.refuse(RuleTableUse, c.cte.name, enc.lin.col)
+		}
+		res.openOf = append(res.openOf, TableName{})
 	}
 	return res
 }

@@ -11,9 +11,23 @@ type state struct {
 	version uint64
 	names   nameSet
 	finder  finder
+
+	longTable, longColumn string // a registered table, and perhaps a column, whose name the database cuts
 }
 
-func newState(s *tags.Schema) *state {
+// tooLong notes a name of t that the database cuts.
+func (st *state) tooLong(t *tags.Table, n int) {
+	if len(t.Name) > n {
+		st.longTable = t.String()
+	}
+	for _, c := range t.Columns {
+		if len(c.Name) > n {
+			st.longTable, st.longColumn = t.String(), c.Name
+		}
+	}
+}
+
+func newState(s *tags.Schema, f *facts) *state {
 	// The version is read first: when a registration comes between, the state knows more tables than its
 	// version says, and is replaced at its next use.
 	st := &state{version: s.Version()}
@@ -21,6 +35,9 @@ func newState(s *tags.Schema) *state {
 	for _, t := range s.Tables() {
 		st.names.add(t)
 		names = append(names, t.Name)
+		if n := f.longestName; n > 0 {
+			st.tooLong(t, n)
+		}
 	}
 	st.finder = newFinder(names)
 	return st

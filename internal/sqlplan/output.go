@@ -3,7 +3,7 @@ package sqlplan
 // emit makes the outputs of a statement from its result. Further columns can be selected behind the token
 // before end, unless res says why not.
 func (a *analysis) emit(stmt int, res *result, end int32) {
-	if a.cur.Explain || res.encrypted() == nil && (!res.star || res.openOf != nil) {
+	if a.inner || a.cur.Explain || res.encrypted() == nil && (!res.star || res.openOf != nil) {
 		return
 	}
 	if a.outputs {
@@ -101,7 +101,7 @@ func (a *analysis) selectStatement(s *stmt, i int, root *scope) {
 		res.why = unpinnedSet
 	}
 	end := int32(0)
-	if res.why == "" {
+	if res.why == "" && len(res.core.cols) > 0 {
 		end = res.core.cols[len(res.core.cols)-1].end
 	}
 	a.emit(i, res, end)

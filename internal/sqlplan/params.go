@@ -309,5 +309,8 @@ func (a *analysis) lookupText(i int) string {
 		prefix := a.text[a.toks[a.uses[0].tok].off]
 		return string(prefix) + strconv.Itoa(len(a.plan.Params)+i+1)
 	}
+	if a.f.numbered {
+		return "$" + strconv.Itoa(len(a.plan.Params)+i+1)
+	}
 	return "?"
 }

@@ -130,7 +130,7 @@ func (p *parser) createIndex(d *ddlStmt) {
 	p.expectKw(kwOn)
 	d.table = name{schema: -1, tok: p.name()}
 	p.expect(tLParen)
-	p.sortList()
+	d.exprs = append(d.exprs, p.sortList()...)
 	p.expect(tRParen)
 	if p.acceptKw(kwWhere) {
 		d.where = p.expr(bpNone)
@@ -241,7 +241,7 @@ func (p *parser) columnConstraint(d *ddlStmt, c *columnDef) bool {
 	case kwCheck:
 		p.take()
 		p.expect(tLParen)
-		p.expr(bpNone)
+		d.exprs = append(d.exprs, p.expr(bpNone))
 		p.expect(tRParen)
 	case kwReferences:
 		p.references(d)
@@ -393,7 +393,7 @@ func (p *parser) tableConstraints(d *ddlStmt) {
 			p.onConflict()
 		case p.acceptKw(kwCheck):
 			p.expect(tLParen)
-			p.expr(bpNone)
+			d.exprs = append(d.exprs, p.expr(bpNone))
 			p.expect(tRParen)
 			p.onConflict()
 		case p.acceptKw(kwForeign):
@@ -421,6 +421,7 @@ func (p *parser) alter(d *ddlStmt) {
 	switch {
 	case p.acceptKw(kwRename):
 		if p.acceptKw(kwTo) {
+			d.renames = true
 			d.others = append(d.others, name{schema: -1, tok: p.name()})
 			return
 		}
@@ -432,9 +433,9 @@ func (p *parser) alter(d *ddlStmt) {
 		switch {
 		case p.acceptKw(kwConstraint):
 			p.name()
-			p.checkConstraint()
+			p.checkConstraint(d)
 		case p.isKw(kwCheck):
-			p.checkConstraint()
+			p.checkConstraint(d)
 		default:
 			d.op = ddlAlterAdd
 			p.acceptKw(kwColumn)
@@ -459,10 +460,10 @@ func (p *parser) alter(d *ddlStmt) {
 	}
 }
 
-func (p *parser) checkConstraint() {
+func (p *parser) checkConstraint(d *ddlStmt) {
 	p.expectKw(kwCheck)
 	p.expect(tLParen)
-	p.expr(bpNone)
+	d.exprs = append(d.exprs, p.expr(bpNone))
 	p.expect(tRParen)
 	p.onConflict()
 }

@@ -54,9 +54,10 @@ const (
 	DDL
 	Transaction
 	Other
+	Merge
 )
 
-var kindNames = [...]string{"", "select", "insert", "update", "delete", "ddl", "transaction", "other"}
+var kindNames = [...]string{"", "select", "insert", "update", "delete", "ddl", "transaction", "other", "merge"}
 
 // String returns the kind's name in lower case.
 func (k Kind) String() string {

@@ -72,6 +72,8 @@ const (
 	RuleStoredSelect = "a query's value stored into an encrypted column"
 	// RuleStoredNumber: a number that the database itself doesn't read exactly.
 	RuleStoredNumber = "a number out of range for an encrypted column"
+	// RuleStoredPart: a sealed value has no elements and no fields.
+	RuleStoredPart = "a part of an encrypted column that is assigned"
 	// RuleStoredTwice: a column is assigned twice, and databases differ in which value they take.
 	RuleStoredTwice = "a column assigned twice"
 	// RuleRowWidth: a row has more or fewer values than columns.
@@ -108,15 +110,35 @@ const (
 	RuleJoined = "an encrypted column that tables are joined on"
 	// RuleExpression: the database would compute with ciphertext.
 	RuleExpression = "an encrypted column in an expression"
+	// RuleWholeRow: the row of a table as one value has the ciphertexts inside.
+	RuleWholeRow = "a whole row with an encrypted column as one value"
 	// RuleFunction: likewise.
 	RuleFunction = "an encrypted column in a function"
 	// RuleCopied: ciphertext would be stored in a column that isn't opened.
 	RuleCopied = "an encrypted column copied into another column"
+	// RuleWritingCTE: what the statement writes can't be told from what it reads.
+	RuleWritingCTE = "a registered table written inside WITH"
+	// RuleDynamic: a text inside the statement is run as a statement, and isn't analysed.
+	RuleDynamic = "a statement inside a string or behind a name"
+	// RuleBulk: COPY sends and takes values past the analysis.
+	RuleBulk = "a bulk copy of a registered table"
+	// RuleMode: a later part of the text may be read in another way than it was analysed.
+	RuleMode = "a setting that changes how texts are read, beside a registered table"
+	// RuleLongName: the database cuts it, and what it means then isn't known.
+	RuleLongName = "a name longer than the database keeps"
 	// RuleOutputs: several statements of the text return encrypted columns.
 	RuleOutputs = "more than one statement that returns encrypted columns"
 
 	// Of definitions.
 
+	// RuleRenamed: under another name its columns would be written in the clear.
+	RuleRenamed = "a registered table that gets a name that isn't registered"
+	// RuleDefinition: the literal would be kept in the catalogue, and means nothing beside ciphertext.
+	RuleDefinition = "a literal beside an encrypted column in a definition"
+	// RuleConversion: the database would compute what lies in the column.
+	RuleConversion = "a conversion of an encrypted column"
+	// RuleRowRule: a rule rewrites statements behind the analysis.
+	RuleRowRule = "a rule on a registered table"
 	// RuleTableAs: CREATE TABLE AS copies data without its registration.
 	RuleTableAs = "a table made from a query over a registered table"
 	// RuleDefault: a default would be stored in the clear.
@@ -164,6 +186,7 @@ var remedies = map[string]string{
 	RuleStoredSelect:       "use VALUES with placeholders",
 	RuleStoredNumber:       "pass the value as an argument",
 	RuleStoredTwice:        "assign it once",
+	RuleStoredPart:         "assign the whole column",
 	RuleRowWidth:           "give one value for each column",
 	RuleExcluded:           "put the partition column into the conflict target, or set it from excluded too",
 	RuleConflictTarget:     "use a column that isn't encrypted",
@@ -181,9 +204,19 @@ var remedies = map[string]string{
 	RuleJoined:       "join on columns that aren't encrypted",
 	RuleExpression:   "select the bare column and compute in the program",
 	RuleFunction:     "select the bare column and compute in the program",
+	RuleWholeRow:     "name the columns",
+	RuleWritingCTE:   "send the statements one by one",
+	RuleDynamic:      "send the statement itself",
+	RuleBulk:         "insert with placeholders, or seal the values with driver.Sealer and copy with the plain driver",
+	RuleMode:         "send the setting in a text of its own",
+	RuleLongName:     "use a name of at most 63 bytes",
 	RuleCopied:       "read the value in the program and pass it as an argument",
 	RuleOutputs:      "send the statements one by one",
 
+	RuleRenamed:        "register the new name too, or rename with the plain driver (driver.SplitDSN)",
+	RuleDefinition:     "leave the literal out",
+	RuleConversion:     "read and write the column through the program",
+	RuleRowRule:        "use a trigger that copies ciphertext, or write from the program",
 	RuleTableAs:        "create the table, then copy through the program",
 	RuleDefault:        "remove the default",
 	RuleGenerated:      "remove the expression",

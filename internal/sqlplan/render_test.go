@@ -69,8 +69,13 @@ func testSchema() *tags.Schema {
 	return s
 }
 
-func testAnalyzer() *Analyzer {
-	an, err := New(testSchema(), dialect.SQLite)
+// testDialects are those that are built.
+var testDialects = []dialect.Dialect{dialect.SQLite, dialect.Postgres}
+
+func testAnalyzer() *Analyzer { return analyzerOf(dialect.SQLite) }
+
+func analyzerOf(d dialect.Dialect) *Analyzer {
+	an, err := New(testSchema(), d)
 	if err != nil {
 		panic(err)
 	}
@@ -103,10 +108,20 @@ var testTables = map[string][]string{
 
 // plan analyses as the driver does: with a catalogue that is asked until all is known.
 func plan(an *Analyzer, query string) (*Plan, []TableName, error) {
+	return planIn(an, query, Mode{Known: true})
+}
+
+// planIn is plan on a connection in that mode, which is only told when it is asked for.
+func planIn(an *Analyzer, query string, mode Mode) (*Plan, []TableName, error) {
+	var known Mode
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
 	var asked []TableName
 	for {
-		p, err := an.analyze(query, Mode{}, cat)
+		p, err := an.analyze(query, known, cat)
+		if _, ok := err.(*NeedMode); ok && !known.Known {
+			known = mode
+			continue
+		}
 		need, ok := err.(*NeedColumns)
 		if !ok {
 			return p, asked, err
@@ -140,6 +155,9 @@ func render(query string, p *Plan, asked []TableName, err error) string {
 		line("at %s", near(query, r.Offset))
 		line("remedy: %s", r.Remedy)
 		return b.String()
+	}
+	if err == nil && p.Moded {
+		line("holds for this mode")
 	}
 	if err != nil {
 		line("error: %v", err)

@@ -98,6 +98,22 @@ func (r *relation) merges(f *facts, name string) bool {
 	return false
 }
 
+// otherCase reports whether a name of a statement is that of c but for the case of its letters, where names
+// are told apart by it: then it may be another column.
+func (f *facts) otherCase(c *tags.Column, name string) bool {
+	return f.exactNames && c.Name != name && foldName(c.Name) != name
+}
+
+// columnOf returns the column of t that a token names, or nil.
+func (a *analysis) columnOf(t *tags.Table, tok int32) *tags.Column {
+	name := a.ident(tok)
+	c := t.Column(name)
+	if c != nil && a.f.otherCase(c, name) {
+		a.refuse(RuleAmbiguousColumn, tok, c)
+	}
+	return c
+}
+
 // certainty says how sure it is that a relation has a column.
 type certainty uint8
 
@@ -119,6 +135,8 @@ func (r *relation) has(f *facts, name string) (lineage, certainty) {
 		switch {
 		case c == nil:
 			return lineage{}, mayHave
+		case f.otherCase(c, name):
+			return lineage{}, cantTell
 		case c.Encrypted:
 			return lineage{col: c, inst: r.inst}, hasIt
 		}
@@ -143,8 +161,9 @@ type scope struct {
 	parent    *scope
 	with      *withScope
 	rels      []*relation
-	aliases   []outCol // names of the select list, where they can be used
-	aggregate bool     // an aggregate function was met
+	trees     []*joined // how the relations of FROM are joined, where that orders their columns
+	aliases   []outCol  // names of the select list, where they can be used
+	aggregate bool      // an aggregate function was met
 }
 
 // empty reports whether no column can be named through s.
@@ -169,6 +188,7 @@ type cteState struct {
 	name     string
 	def      *withScope // the clause that it stands in: its body sees all of it
 	visited  bool
+	home     *scope  // around the clause
 	busy     bool    // its body is being analysed
 	partial  *result // of the terms before the recursive one, while busy
 	recursed bool    // its body referred to it
@@ -301,6 +321,9 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 			}
 		}
 	}
+	if a.f.postgres && !q.hasHeld {
+		a.rowValue(sc, e, name, &q)
+	}
 	return q.held
 }
 
@@ -379,7 +402,14 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
+			case hasNot:
+				if a.f.postgres {
+					a.attribute(r, e, name)
+				}
 			case mayHave:
+				if a.f.postgres {
+					a.attribute(r, e, name)
+				}
 				q.unsure = append(q.unsure, r)
 			case shouldHas:
 				q.hold(lin, r, inner)

@@ -23,7 +23,7 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 		}
 	}
 	var found []TxStatement
-	var buf [8]token // no transaction control statement has more tokens
+	var buf [24]token // no transaction control statement has more tokens
 	for ; t.kind != tEOF && t.kind != tIllegal; t = l.next() {
 		if t.kind == tSemi {
 			continue
@@ -50,8 +50,11 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 				buf[n] = t
 			}
 			n++
-			if n <= 6 && t.kw == kwTrigger && isCreateTrigger(buf[:n]) {
+			if n <= 6 && t.kw == kwTrigger && !f.postgres && isCreateTrigger(buf[:n]) {
 				trigger = true
+			}
+			if f.postgres && last.kw == kwBegin && n > 2 && equalFold(query[t.off:t.end], "atomic") {
+				trigger = true // the body of a function
 			}
 			last = t
 		}
@@ -62,7 +65,7 @@ func TxControl(query string, d dialect.Dialect) []TxStatement {
 			continue
 		}
 		buf[n] = token{kind: tEOF}
-		if tx, _, ok := f.txStatement(f, query, buf[:n+1]); ok {
+		if tx, _, ok := f.txStatement(f, query, buf[:n+1]); ok && tx.Op != 0 {
 			found = append(found, tx)
 		}
 		if t.kind != tSemi {
