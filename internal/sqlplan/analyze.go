@@ -129,6 +129,7 @@ type analysis struct {
 	written *result   // of the RETURNING analysed last
 	rowOf   *relation // whose whole row a name means
 	rowOK   bool      // whole rows may be named
+	xml     bool      // a function that writes tables and queries as XML may be called
 }
 
 // paramUse is a placeholder token and the index of its Param.
@@ -190,6 +191,7 @@ func (a *analysis) run() (p *Plan, err error) {
 		return nil, &NeedMode{}
 	}
 	a.plan.Moded = moded
+	a.xml = a.f.postgres && containsFold(a.text, "_to_xml")
 	if !a.namesTable() {
 		return a.plan, nil
 	}

@@ -77,13 +77,21 @@ func (a *analysis) columnDefs(t *tags.Table, defs []columnDef) {
 		if c == nil || !c.Encrypted {
 			continue
 		}
-		if defs[i].deflt != nil && bare(defs[i].deflt).op != opNull {
+		if defs[i].deflt != nil && !isNull(defs[i].deflt) {
 			a.refuse(RuleDefault, defs[i].name, c)
 		}
 		if defs[i].generated >= 0 {
 			a.refuse(RuleGenerated, defs[i].generated, c)
 		}
 	}
+}
+
+// isNull reports whether e is NULL, perhaps of a certain type.
+func isNull(e *expr) bool {
+	for e = bare(e); e.op == opCast; {
+		e = bare(e.a)
+	}
+	return e.op == opNull
 }
 
 // renamedTable refuses a registered table's change to a name under which it isn't registered: from then on its
@@ -195,7 +203,7 @@ func (a *analysis) conversion(t *tags.Table, u *using) {
 	if c != nil && c.Encrypted {
 		e := bare(u.e)
 		if u.deflt {
-			if e.op != opNull {
+			if !isNull(e) {
 				a.refuse(RuleDefault, u.e.tok, c)
 			}
 			return

@@ -320,8 +320,9 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		}
 		return
 	}
-	if a.f.postgres && e.op != opCollate && k.op == opColumn && k.end == k.tok+1 {
-		if a.outputTerm(e, k, res, rule, aliasFirst) {
+	if a.f.postgres {
+		// With a collation it is an expression, over the columns of FROM.
+		if k = bare(e); k.op == opColumn && k.end == k.tok+1 && a.outputTerm(e, k, res, rule, aliasFirst) {
 			return
 		}
 	} else if aliasFirst && k.op == opColumn && k.end == k.tok+1 {

@@ -9,6 +9,9 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 		root = a.push(in.with, root)
 	}
 	w := a.writer(&in.target, root)
+	for _, e := range in.subs {
+		a.plain(root, e, RuleExpression)
+	}
 	var rows insertedRows
 	fromQuery := false
 	if in.sel != nil {
@@ -248,6 +251,9 @@ func (a *analysis) expandStar(in *insertStmt, res *result) {
 			text = append(text, quote(res.cols[j].name)...)
 		}
 		star := &c.cols[0]
+		if c.table {
+			text = append(append([]byte("SELECT "), text...), " FROM"...)
+		}
 		a.plan.Edits = append(a.plan.Edits, Edit{
 			Offset: int(a.toks[star.tok].off), End: int(a.toks[star.end-1].end), Text: string(text),
 		})

@@ -34,6 +34,9 @@ func (a *analysis) mergeStatement(s *stmt, i int, root *scope) {
 			if when.ins.part && w.table != nil {
 				a.refuse(RuleStoredPart, when.ins.target.tok, nil)
 			}
+			for _, e := range when.ins.subs {
+				a.plain(x.sc, e, RuleExpression)
+			}
 			a.insertRows(&x, when.ins, when.ins.sel.cores[0], x.sc)
 		}
 	}

@@ -377,7 +377,7 @@ func (a *analysis) isStatementText(t *token) bool {
 			sql = sql || equalFold(w, x)
 		}
 	})
-	return named && sql
+	return named && (sql || a.xml)
 }
 
 // mentions reports whether a token names a registered table, or holds its name in a string.

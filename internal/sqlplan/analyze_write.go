@@ -341,6 +341,9 @@ func (a *analysis) assignments(w *writer, set []assign) []written {
 	}
 	for i := range set {
 		s := &set[i]
+		for _, e := range s.subs {
+			a.plain(w.sc, e, RuleExpression)
+		}
 		if len(s.cols) == 1 {
 			e := s.e
 			if b := bare(e); s.row && b.op == opRow && len(b.list) == 1 {

@@ -123,6 +123,7 @@ type core struct {
 	values   [][]*expr   // VALUES; nil for SELECT
 	sel      *selectStmt // a query in parentheses; then all below but tok and end is empty
 	into     bool        // SELECT INTO
+	table    bool        // TABLE t: its star is the word TABLE
 	distinct bool
 	on       []*expr // DISTINCT ON
 	cols     []resultCol
@@ -138,7 +139,6 @@ type core struct {
 type resultCol struct {
 	e        *expr // nil for a star
 	table    int32 // token of t in t.*, or -1
-	schema   bool  // a schema stands before it
 	alias    int32 // token, or -1
 	tok, end int32 // with the alias
 }
@@ -194,8 +194,9 @@ type target struct {
 // assign is one assignment of SET: one column, or several from a row or a query.
 type assign struct {
 	cols []int32
-	row  bool // written in parentheses
-	part bool // a part of the column is assigned: an element or a field
+	row  bool    // written in parentheses
+	part bool    // a part of the column is assigned: an element or a field
+	subs []*expr // the numbers of the elements
 	e    *expr
 	tok  int32
 }
@@ -217,6 +218,7 @@ type insertStmt struct {
 	cols      []int32
 	hasCols   bool
 	part      bool        // a part of a column is inserted into
+	subs      []*expr     // the numbers of elements
 	sel       *selectStmt // nil for DEFAULT VALUES
 	upserts   []upsert
 	returning []resultCol

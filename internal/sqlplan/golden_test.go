@@ -106,21 +106,33 @@ func goldenQueries(t testing.TB) []string { return goldenQueriesOf(t, dialect.SQ
 
 // goldenQueriesOf returns the texts of all golden cases of a dialect.
 func goldenQueriesOf(t testing.TB, d dialect.Dialect) []string {
-	files, _ := filepath.Glob("testdata/" + d.String() + "/*.txtar")
 	var queries []string
+	for _, g := range goldensOf(t, d) {
+		queries = append(queries, g.Query)
+	}
+	return queries
+}
+
+// golden is the input of a golden case.
+type golden struct {
+	Name, Query string
+	Mode        Mode
+}
+
+// goldensOf returns the inputs of all golden cases of a dialect.
+func goldensOf(t testing.TB, d dialect.Dialect) []golden {
+	files, _ := filepath.Glob("testdata/" + d.String() + "/*.txtar")
+	var list []golden
 	for _, file := range files {
 		ar, err := txtar.ParseFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.TrimSuffix(string(ar.Files[0].Data), "\n")
-		if s, err := strconv.Unquote(text); err == nil && ar.Files[0].Name == "input.quoted" {
-			text = s
-		}
-		queries = append(queries, text)
+		query, mode := goldenInput(t, ar)
+		list = append(list, golden{strings.TrimSuffix(filepath.Base(file), ".txtar"), query, mode})
 	}
-	if len(queries) == 0 {
+	if len(list) == 0 {
 		t.Fatal("no golden cases")
 	}
-	return queries
+	return list
 }

@@ -100,6 +100,9 @@ func (a *analysis) selectStatement(s *stmt, i int, root *scope) {
 	if res.why == "" && (res.core == nil || res.core.values != nil) {
 		res.why = unpinnedSet
 	}
+	if res.why == "" && res.core.table {
+		res.why = unpinnedDerived // there is no list to add to
+	}
 	end := int32(0)
 	if res.why == "" && len(res.core.cols) > 0 {
 		end = res.core.cols[len(res.core.cols)-1].end

@@ -219,9 +219,7 @@ func (p *parser) pgCreateTable(d *ddlStmt) {
 		case p.acceptWords("partition", "by"):
 			p.label()
 			p.expect(tLParen)
-			for _, e := range p.pgIndexElements() {
-				d.exprs = append(d.exprs, e)
-			}
+			d.exprs = append(d.exprs, p.pgIndexElements()...)
 			p.expect(tRParen)
 		case p.acceptKw(kwAs):
 			d.op = ddlStore

@@ -149,7 +149,7 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 	case kwNot:
 		switch p.peek(1).kw {
 		case kwBetween, kwIn, kwLike, kwIlike, kwSimilar:
-			if pgTest < min {
+			if pgTest < min || p.peek(1).kw == kwSimilar && p.peek(2).kw != kwTo {
 				return nil
 			}
 			p.take()
@@ -157,7 +157,7 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 		}
 		return nil
 	case kwBetween, kwIn, kwLike, kwIlike, kwSimilar:
-		if pgTest < min {
+		if pgTest < min || p.isKw(kwSimilar) && p.peek(1).kw != kwTo { // SIMILAR alone is a word of SUBSTRING
 			return nil
 		}
 		return p.pgTest(l)

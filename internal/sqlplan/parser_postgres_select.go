@@ -44,9 +44,9 @@ func (p *parser) pgWith() *with {
 			p.expectWords("set")
 			p.name()
 			if p.acceptKw(kwTo) {
-				p.expr(pgOperator)
+				p.pgMark()
 				p.expectKw(kwDefault)
-				p.expr(pgOperator)
+				p.pgMark()
 			}
 			p.expectKw(kwUsing)
 			p.name()
@@ -55,6 +55,14 @@ func (p *parser) pgWith() *with {
 		if !p.accept(tComma) {
 			return w
 		}
+	}
+}
+
+// pgMark parses a constant that marks rows. It is no value of a column.
+func (p *parser) pgMark() {
+	switch e := p.expr(pgOperator); e.op {
+	case opString, opNumber, opBool, opTyped, opBits:
+		e.markSeen()
 	}
 }
 
@@ -181,9 +189,9 @@ func (p *parser) pgCore() *core {
 		c.end = int32(p.pos)
 		return c
 	case p.acceptKw(kwTable):
-		star := resultCol{table: -1, alias: -1, tok: int32(p.pos - 1)}
+		c.table = true
+		star := resultCol{table: -1, alias: -1, tok: int32(p.pos - 1), end: int32(p.pos)}
 		c.from = p.pgTableSource(nil, 0)
-		star.end = int32(p.pos)
 		c.cols = []resultCol{star}
 		c.end = int32(p.pos)
 		return c
@@ -286,17 +294,12 @@ func (p *parser) pgResultCols() []resultCol {
 		c := resultCol{table: -1, alias: -1, tok: int32(p.pos)}
 		switch {
 		case p.accept(tStar):
-		case p.f.isName(p.cur()) && p.peek(1).kind == tDot && p.peek(2).kind == tStar:
-			c.table = p.take()
-			p.pos += 2
-		case p.f.isName(p.cur()) && p.peek(1).kind == tDot && p.peek(3).kind == tDot && p.peek(4).kind == tStar:
-			c.schema = true
-			p.take()
-			p.take()
-			c.table = p.label()
-			p.pos += 2
 		default:
 			c.e = p.expr(bpNone)
+			if c.e.op == opWhole && c.e.a == nil {
+				c.table, c.e = c.e.end-3, nil // t.* by itself
+				break
+			}
 			if p.acceptKw(kwAs) {
 				c.alias = p.label()
 			} else if p.pgBareLabel() {

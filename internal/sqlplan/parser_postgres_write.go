@@ -23,19 +23,20 @@ func (p *parser) pgTarget(only, bareAlias bool) target {
 	return t
 }
 
-// pgColumn consumes a column that is written, and reports whether only a part of it is.
-func (p *parser) pgColumn() (tok int32, part bool) {
+// pgColumn consumes a column that is written, and reports whether only a part of it is. The numbers of its
+// elements are added to subs.
+func (p *parser) pgColumn(subs *[]*expr) (tok int32, part bool) {
 	tok = p.name()
 	for {
 		switch {
 		case p.accept(tDot):
 			p.label()
 		case p.accept(tLBracket):
-			if !p.accept(tColon) {
-				p.expr(bpNone)
+			if !p.is(tColon) {
+				*subs = append(*subs, p.expr(bpNone))
 			}
 			if p.accept(tColon) && !p.is(tRBracket) {
-				p.expr(bpNone)
+				*subs = append(*subs, p.expr(bpNone))
 			}
 			p.expect(tRBracket)
 		default:
@@ -46,10 +47,10 @@ func (p *parser) pgColumn() (tok int32, part bool) {
 }
 
 // pgColumns consumes a list of columns, behind the opening parenthesis.
-func (p *parser) pgColumns() (cols []int32, part bool) {
+func (p *parser) pgColumns(subs *[]*expr) (cols []int32, part bool) {
 	var list []int32
 	for {
-		tok, some := p.pgColumn()
+		tok, some := p.pgColumn(subs)
 		part = part || some
 		list = append(list, tok)
 		if !p.accept(tComma) {
@@ -67,7 +68,7 @@ func (p *parser) pgInsert(w *with) *insertStmt {
 	if p.is(tLParen) && p.pgAtColumns() {
 		p.take()
 		s.hasCols = true
-		s.cols, s.part = p.pgColumns()
+		s.cols, s.part = p.pgColumns(&s.subs)
 	}
 	p.pgOverriding()
 	if p.acceptKw(kwDefault) {
@@ -141,10 +142,10 @@ func (p *parser) pgSetList() []assign {
 		a := assign{tok: int32(p.pos)}
 		if p.accept(tLParen) {
 			a.row = true
-			a.cols, a.part = p.pgColumns()
+			a.cols, a.part = p.pgColumns(&a.subs)
 		} else {
 			im := p.idxs.mark()
-			tok, part := p.pgColumn()
+			tok, part := p.pgColumn(&a.subs)
 			p.idxs.push(tok)
 			a.cols, a.part = p.idxs.cut(im), part
 		}
@@ -259,7 +260,7 @@ func (p *parser) pgMerge(w *with) *mergeStmt {
 			m.ins.target.end = int32(p.pos) // where a list of columns may be added
 			if p.accept(tLParen) {
 				m.ins.hasCols = true
-				m.ins.cols, m.ins.part = p.pgColumns()
+				m.ins.cols, m.ins.part = p.pgColumns(&m.ins.subs)
 			}
 			p.pgOverriding()
 			if p.acceptKw(kwDefault) {
