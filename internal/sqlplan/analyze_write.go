@@ -96,9 +96,17 @@ func (a *analysis) store(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 	b := bare(e)
 	b.seen = true
+	typed := int32(-1)
 	if b.op == opCast || b.op == opTyped {
+		if b.op == opCast && isNull(b) {
+			b.markSeen()
+			return stored{kind: storedNull}
+		}
 		if !a.f.textCast(a, b) {
 			a.refuseParam(RuleStoredCast, e.tok, c, e)
+		}
+		if b.op == opTyped {
+			typed = b.tok
 		}
 		b = bare(b.a)
 		b.seen = true
@@ -110,6 +118,10 @@ func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr)
 		return stored{kind: storedNull} // the catalogue has no other default
 	case opParam, opString, opBlob, opNumber, opBool:
 		if src, ok := a.source(b); ok && a.fits(c, src) {
+			if typed >= 0 {
+				// The type goes with the string: no NULL can stand behind it.
+				src.Literal.Offset = int(a.toks[typed].off)
+			}
 			return stored{kind: storedSource, src: src}
 		}
 		a.refuse(RuleStoredNumber, b.tok, c)

@@ -51,7 +51,7 @@ var postgresFacts = facts{
 		"percent_rank", "percentile_cont", "percentile_disc", "range_agg", "range_intersect_agg", "rank", "regr_avgx",
 		"regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy",
 		"stddev", "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance", "xmlagg"),
-	textCasts: set("bytea", "text", "varchar"),
+	textCasts: set("text", "varchar"),
 }
 
 // postgresClasses is PostgreSQL's table of first bytes. Words may hold every byte from 0x80 on.

@@ -10,6 +10,7 @@ import (
 // no program would write. Every value that it writes holds the marker "MK", but for numbers in id columns.
 type gen struct {
 	*rand.Rand
+	pg     bool // statements of PostgreSQL
 	args   []any
 	style  int // 0: ?, 1: ?1, 2: :name, 3: literals only
 	depth  int
@@ -73,6 +74,17 @@ func (g *gen) sp() string {
 
 // name writes an identifier, in any quotes.
 func (g *gen) name(n string) string {
+	if g.pg {
+		switch g.IntN(20) {
+		case 0, 1:
+			return `"` + n + `"`
+		case 2:
+			return strings.ToUpper(n)
+		case 3:
+			return fmt.Sprintf(`U&"\%04x%s"`, n[0], n[1:])
+		}
+		return n
+	}
 	switch g.IntN(14) {
 	case 0:
 		return `"` + n + `"`
@@ -88,7 +100,7 @@ func (g *gen) name(n string) string {
 
 // nm writes an identifier where SQLite takes a string for one too.
 func (g *gen) nm(n string) string {
-	if g.p(0.04) {
+	if !g.pg && g.p(0.04) {
 		return "'" + n + "'"
 	}
 	return g.name(n)
@@ -101,8 +113,15 @@ func (g *gen) value(v any) string {
 			return "NULL"
 		}
 	}
+	if n, ok := v.(int); ok && g.pg {
+		v = fmt.Sprint(n) // all columns are texts
+	}
 	if g.style != 3 && g.p(0.7) {
 		return g.param(v)
+	}
+	if x, ok := v.(string); ok && g.pg {
+		return one(g, "'"+x+"'", "'"+x+"'", "'"+x+"'", "E'"+x+"'", "$q$"+x+"$q$", "U&'"+x+"'", "'"+x+"'::text", "text '"+x+"'",
+			fmt.Sprintf(`E'\x%02x%s'`, x[0], x[1:]), "'"+x[:1]+"'\n'"+x[1:]+"'")
 	}
 	switch x := v.(type) {
 	case int:
@@ -119,12 +138,18 @@ func (g *gen) value(v any) string {
 func (g *gen) param(v any) string {
 	if len(g.args) > 0 && g.style != 0 && g.p(0.08) {
 		n := g.IntN(len(g.args))
+		if g.pg {
+			return fmt.Sprintf("$%d", n+1)
+		}
 		if g.style == 1 {
 			return fmt.Sprintf("?%d", n+1)
 		}
 		return fmt.Sprintf(":p%d", n+1)
 	}
 	g.args = append(g.args, v)
+	if g.pg {
+		return fmt.Sprintf("$%d", len(g.args))
+	}
 	switch g.style {
 	case 1:
 		return fmt.Sprintf("?%d", len(g.args))
@@ -171,7 +196,7 @@ func (g *gen) qualified(n string) string {
 			return g.nm("archive") + "." + g.nm(n)
 		}
 	case g.p(0.08):
-		return "main." + g.nm(n)
+		return one(g, g.schema()) + "." + g.nm(n)
 	}
 	return g.nm(n)
 }
@@ -211,14 +236,17 @@ func (g *gen) pred() string {
 	g.depth++
 	defer func() { g.depth-- }()
 	if g.depth > 4 {
-		return "1"
+		return g.yes()
+	}
+	if g.pg && g.p(0.12) {
+		return g.pgPred()
 	}
 	c := g.column(true)
 	switch g.IntN(15) {
 	case 10:
 		return "(" + c + ", " + g.column(true) + ") " + one(g, "=", "<>", "<") + " (" + g.value("MK1") + ", " + g.value(1) + ")"
 	case 11:
-		return "CASE " + c + " WHEN " + g.value("MK1") + " THEN 1 WHEN " + g.column(true) + " THEN 0 END"
+		return "CASE " + c + " WHEN " + g.value("MK1") + " THEN " + g.yes() + " WHEN " + g.column(true) + " THEN " + g.no() + " END"
 	case 12:
 		return c + " IN (" + g.sel(1) + ") AND " + g.column(false) + " IS NOT NULL"
 	case 0:
@@ -243,7 +271,7 @@ func (g *gen) pred() string {
 		return "lower(" + c + ") = " + g.value("mk1")
 	}
 	col := c[strings.LastIndexAny(c, ".")+1:]
-	return c + g.sp() + one(g, "=", "=", "==", "<>", "<", ">=", "IS", "IS NOT") + g.sp() +
+	return c + g.sp() + one(g, g.comparisons()...) + g.sp() +
 		g.value(g.forColumn(strings.ToLower(strings.Trim(col, "\"'`[]"))))
 }
 
@@ -282,6 +310,7 @@ func (g *gen) from() string {
 	if g.p(0.25) {
 		n += 1 + g.IntN(2)
 	}
+	lateral := ""
 	for i := 0; i < n; i++ {
 		join := ""
 		if i > 0 {
@@ -291,10 +320,18 @@ func (g *gen) from() string {
 			}
 		}
 		b.WriteString(join)
+		if lateral = ""; g.pg && i > 0 && g.p(0.2) {
+			lateral = "LATERAL "
+			g.rels = append(outer[:len(outer):len(outer)], rels)
+		}
 		r, text := g.item(outer)
+		g.rels = outer
+		if strings.HasPrefix(text, "(SELECT") {
+			text = lateral + text
+		}
 		b.WriteString(text)
 		rels = append(rels, r)
-		if i > 0 && join != ", " && !strings.Contains(join, "CROSS") && !strings.Contains(join, "NATURAL") && g.p(0.7) {
+		if i > 0 && join != ", " && !strings.Contains(join, "CROSS") && !strings.Contains(join, "NATURAL") && (g.pg || g.p(0.7)) {
 			if g.p(0.15) {
 				b.WriteString(" USING (" + g.nm(one(g, "id", "tenant_id", "name", "email")) + ")")
 			} else {
@@ -315,7 +352,7 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 		text, cols := g.selCols(1 + g.IntN(3))
 		g.depth--
 		a := one(g, genAliases...)
-		if g.p(0.1) {
+		if !g.pg && g.p(0.1) {
 			return genRel{"", cols}, "(" + text + ")"
 		}
 		return genRel{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.nm(a)
@@ -334,7 +371,7 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 		r.name = a
 	}
 	switch {
-	case g.p(0.03):
+	case !g.pg && g.p(0.03):
 		text = "(" + text + ")"
 	case g.p(0.03):
 		s := g.table()
@@ -434,6 +471,9 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 		default:
 			text = g.scalarExpr()
 		}
+		if g.pg && g.p(0.1) {
+			text, name = g.pgItem(text)
+		}
 		if g.p(0.25) {
 			name = one(g, genLabels...)
 			if name == "a b" {
@@ -450,6 +490,9 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 	distinct := ""
 	if g.p(0.03) {
 		distinct = "DISTINCT "
+		if g.pg && g.p(0.6) {
+			distinct = "DISTINCT ON (" + g.column(true) + ") "
+		}
 	}
 	b := "SELECT" + g.sp() + distinct + strings.Join(items, ", ") + fromText
 	if g.p(0.5) {
@@ -464,7 +507,11 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 	if tail && g.p(0.2) {
 		b += " ORDER BY " + one(g, g.column(true), "1", g.column(true)+" DESC NULLS LAST", "2")
 		if g.p(0.3) {
-			b += " LIMIT " + g.value(3)
+			if g.pg {
+				b += one(g, " LIMIT 3", " OFFSET 1 ROWS FETCH FIRST 2 ROWS ONLY", " LIMIT ALL", " FOR UPDATE", " FOR SHARE SKIP LOCKED")
+			} else {
+				b += " LIMIT " + g.value(3)
+			}
 		}
 	}
 	return b, cols
@@ -474,13 +521,17 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 func (g *gen) with() string {
 	var b strings.Builder
 	b.WriteString("WITH ")
+	recursive := g.pg && g.p(0.5)
+	if recursive {
+		b.WriteString("RECURSIVE ")
+	}
 	n := 1 + g.IntN(2)
 	for i := 0; i < n; i++ {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		name := one(g, "w", "c1", "users", "logs", "mails", "x")
-		if g.p(0.12) {
+		if (!g.pg || recursive) && g.p(0.12) {
 			t := g.table()
 			a, c := one(g, t.cols...), one(g, t.cols...)
 			op := "UNION ALL"
@@ -543,13 +594,16 @@ func (g *gen) stored(t genRel, col string, set bool) string {
 		return one(g, "lower("+g.value(v)+")", "(SELECT "+g.value(v)+")", `"MKdq"`, g.value(v)+" || ''", "CASE WHEN 1 THEN "+g.value(v)+" END",
 			"CAST("+g.value(v)+" AS VARCHAR(3))", "+"+g.value(v), g.scalarExprOrValue(set), "coalesce("+g.value(v)+", 'MK')", "MK", "current_date")
 	}
+	if g.pg && g.p(0.15) {
+		return one(g, g.value(v)+"::text", g.value(v)+"::VARCHAR", "DEFAULT", g.value(v)+"::pg_catalog.text", "CAST("+g.value(v)+" AS character varying)")
+	}
 	switch g.IntN(14) {
 	case 0:
 		return "(" + g.value(v) + ")"
 	case 1:
-		return "CAST(" + g.value(v) + " AS " + one(g, "TEXT", "BLOB", "varchar") + ")"
+		return "CAST(" + g.value(v) + " AS " + one(g, g.textTypes()...) + ")"
 	case 2:
-		return one(g, "NULL", "TRUE", "false", "-5", "+5", "17", "1_000")
+		return one(g, "NULL", "TRUE", "false", "-5", "+5", "17", "1000")
 	case 3:
 		if set {
 			return g.name(col)
@@ -593,6 +647,9 @@ func (g *gen) insert() string {
 	}
 	text, alias := g.target(t)
 	verb := one(g, "INSERT INTO ", "INSERT INTO ", "INSERT INTO ", "INSERT OR IGNORE INTO ", "INSERT OR REPLACE INTO ", "REPLACE INTO ")
+	if g.pg {
+		verb = "INSERT INTO "
+	}
 	b := with + verb + text
 	if g.p(0.03) {
 		return b + " DEFAULT VALUES" + g.returning(t)
@@ -636,12 +693,12 @@ func (g *gen) insertSelect(t genRel, cols []string) string {
 				c = one(g, t.cols...)
 			}
 			if c == "id" {
-				list = append(list, "id + 100")
+				list = append(list, one(g, g.newID()))
 				continue
 			}
 			list = append(list, g.name(c))
 		}
-		return "SELECT " + strings.Join(list, ", ") + " FROM " + g.qualified(t.name) + " WHERE " + one(g, "id > 1", "tenant_id = "+g.value("MKta"), "1")
+		return "SELECT " + strings.Join(list, ", ") + " FROM " + g.qualified(t.name) + " WHERE " + one(g, "id > "+g.value(1), "tenant_id = "+g.value("MKta"), g.yes())
 	}
 	return g.sel(len(cols)) + " WHERE true"
 }
@@ -700,10 +757,12 @@ func (g *gen) upsert(t, alias genRel) string {
 		return b + " DO NOTHING"
 	}
 	b += " DO UPDATE SET " + strings.Join(sets, ", ")
-	if g.p(0.2) {
+	if p := map[string]string{"users": "tenant_id", "documents": "tenant"}[t.name]; p != "" && g.p(0.2) {
+		b += " WHERE " + g.name(alias.name) + "." + p + " = excluded." + p
+	} else if g.p(0.2) {
 		b += " WHERE " + g.pred()
 	}
-	if g.p(0.1) {
+	if !g.pg && g.p(0.1) {
 		b += " ON CONFLICT DO NOTHING"
 	}
 	return b
@@ -716,7 +775,11 @@ func (g *gen) update() string {
 		with = g.with()
 	}
 	text, alias := g.target(t)
-	b := with + one(g, "UPDATE ", "UPDATE ", "UPDATE OR IGNORE ", "UPDATE OR REPLACE ") + text + g.sp() + "SET "
+	verb := one(g, "UPDATE ", "UPDATE ", "UPDATE OR IGNORE ", "UPDATE OR REPLACE ")
+	if g.pg {
+		verb = one(g, "UPDATE ", "UPDATE ", "UPDATE ONLY ")
+	}
+	b := with + verb + text + g.sp() + "SET "
 	rels := []genRel{alias}
 	fromText := ""
 	if g.p(0.12) {
@@ -795,6 +858,11 @@ func (g *gen) delete() string {
 	text, alias := g.target(t)
 	g.rels = append(g.rels, []genRel{alias})
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	if g.pg && g.p(0.15) {
+		r, item := g.item(nil)
+		g.rels[len(g.rels)-1] = append(g.rels[len(g.rels)-1], r)
+		text += " USING " + item
+	}
 	return with + "DELETE FROM " + text + " WHERE " + g.pred() + g.returning(t)
 }
 
@@ -804,6 +872,12 @@ func (g *gen) statement() string {
 	explain := ""
 	if g.p(0.01) {
 		explain = "EXPLAIN QUERY PLAN "
+		if g.pg {
+			explain = "EXPLAIN (COSTS OFF) "
+		}
+	}
+	if g.pg && g.p(0.06) {
+		return explain + g.merge()
 	}
 	switch n := g.IntN(20); {
 	case n < 7:
@@ -851,7 +925,7 @@ func (g *gen) mutate(s string, spans [][2]int) string {
 			return s[:t[0]] + s[u[0]:u[1]] + s[t[1]:u[0]] + s[t[0]:t[1]] + s[u[1]:]
 		}
 	case 4: // a quote opened
-		return s[:t[0]] + one(g, "'", `"`, "`", "[", "x'") + s[t[0]:]
+		return s[:t[0]] + one(g, "'", `"`, "`", "[", "x'", "$$", "E'", "U&'", "(", "::") + s[t[0]:]
 	case 5: // a comment inserted
 		return s[:t[0]] + one(g, "/* ' */", "-- \n", "/*;*/", "--\r", "/*/ */") + s[t[0]:]
 	case 6: // a byte inserted
@@ -864,4 +938,146 @@ func (g *gen) mutate(s string, spans [][2]int) string {
 		return s[:t[0]] + one(g, `"`+w+`"`, "'"+w+"'", "`"+w+"`", "["+w+"]", w) + s[t[1]:]
 	}
 	return s
+}
+
+// The words that differ between the dialects.
+
+func (g *gen) yes() string {
+	if g.pg {
+		return "true"
+	}
+	return "1"
+}
+
+func (g *gen) no() string {
+	if g.pg {
+		return "false"
+	}
+	return "0"
+}
+
+func (g *gen) schema() string {
+	if g.pg {
+		return "public"
+	}
+	return "main"
+}
+
+func (g *gen) comparisons() []string {
+	if g.pg {
+		return []string{"=", "=", "<>", "!=", "<", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM", "~~", "OPERATOR(pg_catalog.=)"}
+	}
+	return []string{"=", "=", "==", "<>", "<", ">=", "IS", "IS NOT"}
+}
+
+func (g *gen) textTypes() []string {
+	if g.pg {
+		return []string{"TEXT", "text", "varchar"}
+	}
+	return []string{"TEXT", "BLOB", "varchar"}
+}
+
+func (g *gen) newID() string {
+	if g.pg {
+		return "id || '00'"
+	}
+	return "id + 100"
+}
+
+// pgPred writes a condition that only PostgreSQL has.
+func (g *gen) pgPred() string {
+	c := g.column(!g.trick())
+	rels := g.rels[len(g.rels)-1]
+	row := "logs"
+	if len(rels) > 0 && rels[0].name != "" {
+		row = g.name(rels[0].name)
+	}
+	return one(g,
+		c+" = ANY(ARRAY["+g.value("MK1")+", "+g.value("MK2")+"])",
+		c+" <> ALL("+g.value("{MK1,MK2}")+"::text[])",
+		c+" ILIKE "+g.value("mk%"),
+		c+" NOT IN ("+g.value("MK1")+", "+g.value("MK2")+")",
+		c+"::text = "+g.value("MK1"),
+		c+" ~ "+g.value("MK"),
+		c+" BETWEEN SYMMETRIC "+g.value("MK3")+" AND "+g.value("MK1"),
+		row+" IS NOT NULL", "("+row+").id = "+g.value("1"),
+		c+" = ANY(SELECT "+g.column(false)+")",
+		"(SELECT true WHERE "+c+" = "+g.value("MK1")+")",
+	)
+}
+
+// pgItem writes an item of a select list that only PostgreSQL has.
+func (g *gen) pgItem(text string) (item, name string) {
+	rels := g.rels[len(g.rels)-1]
+	if len(rels) == 0 || rels[0].name == "" || len(rels[0].cols) == 0 {
+		return text, ""
+	}
+	r := one(g, rels...)
+	if r.name == "" || len(r.cols) == 0 {
+		return text, ""
+	}
+	n, c := g.name(r.name), one(g, r.cols...)
+	switch g.IntN(9) {
+	case 0:
+		return "(" + n + ")." + g.name(c), c
+	case 1:
+		return n + "." + g.name(c) + "::text", c
+	case 2:
+		return "CAST(" + n + "." + g.name(c) + " AS varchar)", c
+	case 3:
+		return "count(" + n + ") OVER ()", ""
+	case 4:
+		return n + " IS NULL", ""
+	}
+	return one(g, n, "to_json("+n+")", n+"."+one(g, "to_json", "length", "lower"), n+"."+c+"::varchar(5)", "ARRAY["+n+"."+c+"]",
+		n+"."+c+" COLLATE \"C\"", "(ARRAY["+n+"."+c+"])[1]", c+"("+n+")", "ROW("+n+".*)", n+"."+c+" AT TIME ZONE 'UTC'"), ""
+}
+
+// merge writes a MERGE.
+func (g *gen) merge() string {
+	t := g.writeTable()
+	text, alias := g.target(t)
+	r, item := g.item(nil)
+	b := "MERGE INTO " + text + " USING " + item + " ON "
+	g.rels = append(g.rels, []genRel{alias, r})
+	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
+	if p := one(g, t.cols...); genIsPartition(t.name, p) || g.p(0.3) {
+		if genIsPartition(t.name, p) {
+			b += g.name(alias.name) + "." + g.name(p) + " = " + g.value(g.forColumn(p)) + " AND "
+		}
+	}
+	b += g.pred()
+	cond := func() string {
+		if g.p(0.4) {
+			return " AND " + g.pred()
+		}
+		return ""
+	}
+	for i := 0; i <= g.IntN(2); i++ {
+		if g.p(0.6) {
+			b += " WHEN MATCHED" + cond() + " THEN "
+			var sets []string
+			for _, c := range g.someColumns(t) {
+				if c != "id" {
+					sets = append(sets, g.name(c)+" = "+g.stored(t, c, true))
+				}
+			}
+			switch {
+			case sets == nil || g.p(0.1):
+				b += one(g, "DELETE", "DO NOTHING")
+			default:
+				b += "UPDATE SET " + strings.Join(sets, ", ")
+			}
+			continue
+		}
+		b += " WHEN NOT MATCHED" + cond() + " THEN INSERT "
+		cols := g.someColumns(t)
+		var vals, names []string
+		for _, c := range cols {
+			names = append(names, g.name(c))
+			vals = append(vals, g.stored(t, c, false))
+		}
+		b += "(" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(vals, ", ") + ")"
+	}
+	return b
 }

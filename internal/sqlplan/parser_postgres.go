@@ -67,8 +67,24 @@ func (p *parser) anyName() {
 }
 
 func postgresExplain(p *parser) {
-	if p.accept(tLParen) {
-		p.balanced()
+	if p.is(tLParen) && p.peek(1).kind == tWord && p.peek(1).kw != kwSelect && p.peek(1).kw != kwWith && p.peek(1).kw != kwValues && p.peek(1).kw != kwTable {
+		p.take()
+		for {
+			p.label()
+			if !p.is(tComma) && !p.is(tRParen) {
+				p.accept(tMinus)
+				if !p.accept(tInteger) && !p.accept(tFloat) && !p.accept(tString) {
+					if p.f.words.classes[p.cur().kw] == reserved && p.cur().kw != kwNone && !p.isKw(kwOn) && !p.isKw(kwTrue) && !p.isKw(kwFalse) {
+						p.fail()
+					}
+					p.label()
+				}
+			}
+			if !p.accept(tComma) {
+				break
+			}
+		}
+		p.expect(tRParen)
 		return
 	}
 	p.acceptKw(kwAnalyze)

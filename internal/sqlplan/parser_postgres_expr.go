@@ -56,7 +56,11 @@ func postgresInfix(p *parser, l *expr, min int) *expr {
 		e.aux, e.auxEnd = aux, int32(p.pos)
 		return e
 	case tLBracket:
-		return p.pgIndex(l)
+		switch l.op {
+		case opColumn, opParam, opParen, opSubquery, opIndex, opField:
+			return p.pgIndex(l)
+		}
+		return nil
 	}
 	if int(t.kind) >= len(pgBinary) || pgBinary[t.kind].op == opInvalid {
 		return nil
@@ -67,6 +71,9 @@ func postgresInfix(p *parser, l *expr, min int) *expr {
 	}
 	if b.bp < min {
 		return nil
+	}
+	if b.bp == pgCompare && (l.op == opEq || l.op == opNe || l.op == opLess) {
+		p.fail() // comparisons don't chain
 	}
 	p.take()
 	return p.pgRight(b.op, b.bp, l)
@@ -116,7 +123,7 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 		p.take()
 		return p.over(opAnd, l.tok, l, p.expr(pgAnd+1))
 	case kwIs:
-		if pgIs < min {
+		if pgIs < min || !p.pgAtIsTest() {
 			return nil
 		}
 		p.take()
@@ -134,7 +141,7 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 		p.take()
 		return p.over(opNotNull, l.tok, l, nil)
 	case kwCollate:
-		if pgCollate < min {
+		if pgCollate < min || !p.f.isName(p.peek(1)) {
 			return nil
 		}
 		p.take()
@@ -145,7 +152,11 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 			return nil
 		}
 		p.take()
-		return p.over(opOperator, l.tok, l, p.expr(pgOverlaps+1))
+		r := p.expr(pgOverlaps + 1)
+		if l.op != opRow || r.op != opRow {
+			p.fail()
+		}
+		return p.over(opOperator, l.tok, l, r)
 	case kwNot:
 		switch p.peek(1).kw {
 		case kwBetween, kwIn, kwLike, kwIlike, kwSimilar:
@@ -204,6 +215,18 @@ func (p *parser) pgOperatorToken() {
 	p.fail()
 }
 
+// pgAtIsTest reports whether a test follows IS; else the word is a label.
+func (p *parser) pgAtIsTest() bool {
+	switch t := p.peek(1); t.kw {
+	case kwNot, kwNull, kwDistinct, kwTrue, kwFalse:
+		return true
+	case kwFrom:
+		return false
+	default:
+		return t.kind == tWord
+	}
+}
+
 // pgIsTest parses what follows IS.
 func (p *parser) pgIsTest(l *expr) *expr {
 	not := p.acceptKw(kwNot)
@@ -253,6 +276,10 @@ func bareNull(e *expr) bool {
 
 // pgTest parses BETWEEN, IN, LIKE, ILIKE and SIMILAR TO, after an optional NOT.
 func (p *parser) pgTest(l *expr) *expr {
+	switch l.op {
+	case opLike, opBetween, opIn, opInSelect:
+		p.fail() // tests don't chain
+	}
 	aux := p.take()
 	switch p.toks[aux].kw {
 	case kwBetween:
@@ -384,6 +411,9 @@ func postgresPrefix(p *parser) *expr {
 		p.take()
 		return p.over(opPos, tok, p.expr(pgUnary), nil)
 	case tOp, tConcat, tArrow:
+		if t.end-t.off == 1 && p.text[t.off] == '^' {
+			p.fail() // it stands between two operands only
+		}
 		p.take()
 		return p.over(opOperator, tok, p.expr(pgOperator+1), nil)
 	case tQuoted:
@@ -538,7 +568,7 @@ func (p *parser) pgArray(tok int32) *expr {
 	p.enter()
 	p.expect(tLBracket)
 	m := p.exprs.mark()
-	for !p.is(tRBracket) {
+	for first := true; first && !p.is(tRBracket) || !first; first = false {
 		if p.is(tLBracket) {
 			p.exprs.push(p.pgArray(int32(p.pos)))
 		} else {
@@ -600,7 +630,7 @@ func (p *parser) pgReference() *expr {
 	} else {
 		class = p.f.words.classes[t.kw]
 	}
-	if p.pgTypedString() {
+	if kw := p.cur().kw; (class != nameWord || kw == kwTypeWord || kw == kwSpecialCall) && p.pgTypedString() {
 		aux := tok
 		auxEnd := int32(p.pos)
 		p.take()
@@ -624,7 +654,7 @@ func (p *parser) pgReference() *expr {
 	if p.is(tLParen) {
 		return p.pgCall(tok, last)
 	}
-	if class == funcWord && parts == 1 || parts > 3 {
+	if class == funcWord && parts == 1 || parts > 4 {
 		p.pos--
 		p.fail()
 	}

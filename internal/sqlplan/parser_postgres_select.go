@@ -124,7 +124,7 @@ func (p *parser) pgTail(s *selectStmt) {
 			if !p.oneOf("first", "next") {
 				p.fail()
 			}
-			if !p.word("row") && !p.word("rows") {
+			if !p.word("row") && !p.word("rows") || p.wordAt(1, "row") || p.wordAt(1, "rows") {
 				s.limit = p.expr(pgOperator)
 			} else {
 				s.limit = p.node(opNull, int32(p.pos))
@@ -205,7 +205,7 @@ func (p *parser) pgCore() *core {
 	} else if !c.distinct {
 		p.acceptKw(kwAll)
 	}
-	if !p.pgCoreEnds() {
+	if c.distinct || c.on != nil || !p.pgCoreEnds() {
 		c.cols = p.pgResultCols()
 	}
 	if p.acceptKw(kwInto) {
@@ -314,14 +314,21 @@ func (p *parser) pgResultCols() []resultCol {
 	}
 }
 
-// pgBareLabel reports whether the current token is a label without AS. The database takes more words there.
+// pgBareLabel reports whether the current token is a label without AS: any word but some, which the grammar
+// needs there.
 func (p *parser) pgBareLabel() bool {
 	t := p.cur()
 	switch t.kind {
 	case tQuoted:
 		return true
 	case tWord:
-		return t.kw == kwNone || p.f.words.classes[t.kw] == fallback || p.f.words.classes[t.kw] == nameWord
+		switch t.kw {
+		case kwArray, kwAs, kwCreate, kwExcept, kwFetch, kwFor, kwFrom, kwGrant, kwGroup, kwHaving, kwIntersect, kwInto,
+			kwIsnull, kwLimit, kwNotnull, kwOffset, kwOn, kwOrder, kwOverlaps, kwPrecision, kwReturning, kwTo, kwUnion,
+			kwWhere, kwWindow, kwWith, kwFilter, kwOver, kwWithin, kwWithout, kwDay:
+			return false
+		}
+		return !p.word("char") && !p.word("character")
 	}
 	return false
 }

@@ -250,11 +250,11 @@ func (p *parser) pgMerge(w *with) *mergeStmt {
 		switch {
 		case p.acceptKw(kwDo):
 			p.expectKw(kwNothing)
-		case p.acceptKw(kwDelete):
-		case p.acceptKw(kwUpdate):
+		case (m.matched || m.bySource) && p.acceptKw(kwDelete):
+		case (m.matched || m.bySource) && p.acceptKw(kwUpdate):
 			p.expectKw(kwSet)
 			m.set = p.pgSetList()
-		case p.isKw(kwInsert):
+		case !m.matched && !m.bySource && p.isKw(kwInsert):
 			m.ins = &insertStmt{target: s.target}
 			p.take()
 			m.ins.target.end = int32(p.pos) // where a list of columns may be added

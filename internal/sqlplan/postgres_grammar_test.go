@@ -49,7 +49,6 @@ var since = []struct {
 // unsupported are constructs of PostgreSQL that the analyser refuses as not understood.
 var unsupported = []struct{ text, reason string }{
 	{"xmlelement(", "constructors of XML have a grammar of their own"},
-	{"shop.public.users.", "a column qualified with the database"},
 }
 
 func serverMajor(t testing.TB, srv *testserver.Server) int {

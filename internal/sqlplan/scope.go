@@ -232,7 +232,7 @@ func (a *analysis) resolve(sc *scope, e *expr) lineage {
 	case 1:
 		return a.qualified(sc, e, "", a.ident(e.tok), col)
 	default:
-		return a.qualified(sc, e, a.ident(e.tok), a.ident(e.tok+2), col)
+		return a.qualified(sc, e, a.ident(last-4), a.ident(last-2), col) // a database may stand before them
 	}
 }
 

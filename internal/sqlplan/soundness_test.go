@@ -19,11 +19,14 @@ import (
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
 	"github.com/asherah-sql/asherah-sql/tags"
 
+	"github.com/asherah-sql/asherah-sql/dialect"
+
 	_ "modernc.org/sqlite"
 )
 
 var (
 	statements = flag.Int("statements", 2400/sqlplan.Slow, "generated statements that the soundness test runs")
+	verbose    = flag.Bool("beyond", false, "show what the analyser accepts and the database doesn't")
 	seed       = flag.Uint64("seed", 1, "seed of the first generated statement")
 )
 
@@ -40,11 +43,14 @@ const sealMark = "\x01S|"
 
 type world struct {
 	t      testing.TB
+	d      dialect.Dialect
 	an     *sqlplan.Analyzer
 	schema *tags.Schema
 	real   *sql.Conn // sealed
 	twin   *sql.Conn // plain
 	cat    *dbCatalog
+	major  int   // version of the server
+	saves  bool  // an error ends the transaction, unless a savepoint is gone back to
 	sealed []any // by number: what a sealed value was
 	rnd    *rand.Rand
 }
@@ -65,7 +71,7 @@ CREATE TABLE profiles (id INTEGER PRIMARY KEY, customer_id, ssn);
 var worldTables = []string{"users", "customers", "orders", "archive.documents", "logs", "mails", "profiles"}
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
+	w := &world{t: t, d: dialect.SQLite, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
 	open := func() *sql.Conn {
 		db, err := sql.Open("sqlite", ":memory:")
 		if err != nil {
@@ -84,7 +90,7 @@ func newWorld(t testing.TB) *world {
 		return c
 	}
 	w.real, w.twin = open(), open()
-	w.cat = &dbCatalog{conn: w.twin, known: map[sqlplan.TableName][]string{}}
+	w.cat = &dbCatalog{conn: w.twin, query: "SELECT name FROM pragma_table_info(?, ?)", known: map[sqlplan.TableName][]string{}}
 	for _, q := range []string{
 		"INSERT INTO users VALUES (1, 'MKta', 'MK1', NULL, 'MK1', 'MK2', NULL, 'MK1', 1, 'MK1'), (2, 'MKta', 'MK2', 'MK1', 'MK2', NULL, 'MK1', NULL, 2, 'MK3'), (3, 'MKtb', 'MK1', 'MK1', 'MK1', NULL, NULL, 'MK2', 1, NULL), (4, NULL, NULL, NULL, 'MK4', NULL, NULL, NULL, NULL, NULL)",
 		"INSERT INTO customers (id, name, email, phone, card, age) VALUES (1, 'MK1', 'MK1', NULL, 'MK2', 1), (2, 'MK2', 'MK2', 'MK1', NULL, 2), (3, 'MK3', NULL, NULL, NULL, NULL)",
@@ -103,6 +109,7 @@ func newWorld(t testing.TB) *world {
 // dbCatalog asks a database.
 type dbCatalog struct {
 	conn  *sql.Conn
+	query string // by name and schema
 	known map[sqlplan.TableName][]string
 }
 
@@ -113,7 +120,7 @@ func (c *dbCatalog) Columns(n sqlplan.TableName) ([]string, bool) {
 
 func (c *dbCatalog) fetch(n sqlplan.TableName) {
 	var cols []string
-	rows, err := c.conn.QueryContext(context.Background(), "SELECT name FROM pragma_table_info(?, ?)", n.Name, sql.NullString{String: n.Schema, Valid: n.Schema != ""})
+	rows, err := c.conn.QueryContext(context.Background(), c.query, n.Name, sql.NullString{String: n.Schema, Valid: n.Schema != ""})
 	if err == nil {
 		for rows.Next() {
 			var s string
@@ -128,7 +135,7 @@ func (c *dbCatalog) fetch(n sqlplan.TableName) {
 
 func (w *world) analyze(q string) (*sqlplan.Plan, error) {
 	for i := 0; ; i++ {
-		p, err := w.an.AnalyzeOpenly(q, sqlplan.Mode{}, w.cat)
+		p, err := w.an.AnalyzeOpenly(q, sqlplan.Mode{Known: true}, w.cat)
 		var need *sqlplan.NeedColumns
 		if !errors.As(err, &need) {
 			return p, err
@@ -180,7 +187,7 @@ type arguments struct {
 
 // argumentsOf makes arguments for the placeholders of a text. Those that the generator made are in list: a
 // name is "p" and a number. Mutants may have others, and get a marker.
-func argumentsOf(q string, list []any) *arguments {
+func argumentsOf(d dialect.Dialect, q string, list []any) *arguments {
 	a := &arguments{byName: map[string]any{}}
 	at := func(n int) any {
 		if n >= 1 && n <= len(list) {
@@ -189,11 +196,8 @@ func argumentsOf(q string, list []any) *arguments {
 		return "MK1"
 	}
 	questions := 0
-	for _, s := range sqlplan.TokenSpans(q) {
+	for _, s := range sqlplan.ParamSpans(q, d) {
 		tok := q[s[0]:s[1]]
-		if !strings.ContainsAny(tok[:1], "?:@$") {
-			continue
-		}
 		n, err := strconv.Atoi(tok[1:])
 		switch {
 		case tok == "?":
@@ -236,6 +240,9 @@ func (a *arguments) bind() []any {
 func (w *world) value(p *sqlplan.Plan, s sqlplan.Source, args *arguments) any {
 	if s.Literal != nil {
 		if b, ok := s.Literal.Value.(bool); ok {
+			if w.d == dialect.Postgres {
+				return fmt.Sprint(b)
+			}
 			if b {
 				return int64(1)
 			}
@@ -357,7 +364,19 @@ type table struct {
 	data [][]any
 }
 
-func (w *world) query(c *sql.Conn, q string, args []any) (*table, error) {
+func (w *world) query(c *sql.Conn, q string, args []any) (t *table, err error) {
+	if w.saves {
+		if _, err := c.ExecContext(context.Background(), "SAVEPOINT q"); err != nil {
+			w.t.Fatal(err)
+		}
+		defer func() {
+			if err != nil {
+				if _, err := c.ExecContext(context.Background(), "ROLLBACK TO q"); err != nil {
+					w.t.Fatalf("%v after %s", err, q)
+				}
+			}
+		}()
+	}
 	// A recursive statement may never end.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -366,7 +385,7 @@ func (w *world) query(c *sql.Conn, q string, args []any) (*table, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	t := &table{}
+	t = &table{}
 	if t.cols, err = rows.Columns(); err != nil {
 		return nil, err
 	}
@@ -460,6 +479,7 @@ func (w *world) dump(q string) []string {
 			lines = append(lines, name+": "+strings.Join(out, ", "))
 		}
 	}
+	sort.Strings(lines)
 	return lines
 }
 
@@ -478,6 +498,7 @@ func (w *world) dumpTwin() []string {
 			lines = append(lines, name+": "+strings.Join(out, ", "))
 		}
 	}
+	sort.Strings(lines)
 	return lines
 }
 
@@ -527,13 +548,14 @@ var beyond = []struct{ text, err, reason string }{
 	{"DELETE", `near "ORDER"`, "builds with SQLITE_ENABLE_UPDATE_DELETE_LIMIT have it"},
 	{"DELETE", `near "LIMIT"`, "builds with SQLITE_ENABLE_UPDATE_DELETE_LIMIT have it"},
 	{"WITHIN", `near "("`, "builds with SQLITE_ENABLE_ORDERED_SET_AGGREGATES have it"},
+	{"\v", "syntax error", "PostgreSQL before 16 doesn't know the vertical tab"},
 	{"ALTER TABLE", "error", "SQLite copies the column's text, with a comment at its end, into another statement"},
 }
 
 // checkGrammar fails the test if the analyser takes for a statement what SQLite doesn't, or the other way
 // round.
 func checkGrammar(t *testing.T, outcome map[string]int, examples map[string]string) {
-	for _, bad := range []string{"accepted beyond SQLite", "understood by SQLite only"} {
+	for _, bad := range []string{"accepted beyond the database", "understood by SQLite only", "understood by PostgreSQL only"} {
 		if n := outcome[bad]; n > 0 {
 			t.Errorf("%d statements: %s, for example\n%s", n, bad, examples[bad])
 		}
@@ -557,7 +579,13 @@ func isSyntaxError(err error) bool {
 // run plans a statement, runs it on both databases and compares them. With undo both are taken back. It
 // returns what became of it.
 func (w *world) run(q string, list []any, undo bool) string {
-	args := argumentsOf(q, list)
+	if w.d == dialect.Postgres && isNewer(q, w.major) {
+		return "not known to this version"
+	}
+	if w.d == dialect.Postgres && differs.MatchString(q) {
+		return "not run: other results each time"
+	}
+	args := argumentsOf(w.d, q, list)
 	p, err := w.analyze(q)
 	ctx := context.Background()
 	exec := func(c *sql.Conn, q string) {
@@ -577,7 +605,11 @@ func (w *world) run(q string, list []any, undo bool) string {
 		if strings.Contains(err.Error(), "MK") {
 			w.t.Fatalf("an error with a literal: %v", err)
 		}
-		if r.Rule == sqlplan.RuleSyntax {
+		if r.Rule == sqlplan.RuleSyntax && w.d == dialect.Postgres {
+			if w.grammar(q) && !isUnsupported(q) {
+				return "understood by PostgreSQL only"
+			}
+		} else if r.Rule == sqlplan.RuleSyntax {
 			if _, err := w.query(w.twin, "EXPLAIN\n"+q, args.bind()); err == nil && !beginsWith(q, "QUERY") {
 				return "understood by SQLite only"
 			}
@@ -592,6 +624,12 @@ func (w *world) run(q string, list []any, undo bool) string {
 		}
 		if len(p.Statements) > 1 {
 			return "not run"
+		}
+		for _, v := range p.Values {
+			// The twin's column is a text and not a bytea: it takes such a literal as it is.
+			if l := v.Source.Literal; l != nil && w.d == dialect.Postgres && v.Column.Kind == tags.KindBytes && strings.Contains(q, `\`) {
+				return "not run: bytes"
+			}
 		}
 	} else if !onlyReads(q) {
 		return "untouched"
@@ -614,7 +652,13 @@ func (w *world) run(q string, list []any, undo bool) string {
 				return "accepted: " + x.reason
 			}
 		}
-		return "accepted beyond SQLite"
+		if w.d == dialect.Postgres && p.Statements[0].Kind == sqlplan.DDL {
+			return "accepted: definitions are read token by token"
+		}
+		if *verbose {
+			w.t.Logf("%v\n%s", twinErr, q)
+		}
+		return "accepted beyond the database"
 	}
 	if err != nil {
 		if twinErr == nil {
@@ -684,6 +728,9 @@ func onlyReads(q string) bool {
 
 func kindOf(err error) string {
 	s := err.Error()
+	if _, code, ok := strings.Cut(s, "(SQLSTATE "); ok {
+		return strings.TrimSuffix(code, ")")
+	}
 	for _, k := range []string{"no such column", "ambiguous", "UNIQUE", "values for", "constraint", "mismatch", "no such table", "sub-select", "SELECTs", "aggregate", "ORDER BY", "ON CONFLICT"} {
 		if strings.Contains(s, k) {
 			return k
@@ -702,11 +749,7 @@ func TestAcceptedStatementsAreSoundOnSQLite(t *testing.T) {
 		if g.p(0.25) {
 			q = g.mutate(q, sqlplan.TokenSpans(q))
 		}
-		what := w.run(q, g.args, true)
-		outcome[what]++
-		if examples[what] == "" || len(q) < len(examples[what]) {
-			examples[what] = q
-		}
+		shorter(outcome, examples, w.run(q, g.args, true), q)
 	}
 	report(t, outcome, examples)
 	if outcome["ok"] < *statements/8 {
@@ -735,17 +778,20 @@ func TestMutantsOfKnownStatementsAreSoundOnSQLite(t *testing.T) {
 		for n := 0; i >= len(queries) && n <= g.IntN(3); n++ {
 			q = g.mutate(q, sqlplan.TokenSpans(q))
 		}
-		what := w.run(q, nil, true)
-		outcome[what]++
-		if examples[what] == "" || len(q) < len(examples[what]) {
-			examples[what] = q
-		}
+		shorter(outcome, examples, w.run(q, nil, true), q)
 	}
 	report(t, outcome, examples)
 	if outcome["ok"] < *statements/20 {
 		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
 	}
 	checkGrammar(t, outcome, examples)
+}
+
+func shorter(outcome map[string]int, examples map[string]string, what, q string) {
+	outcome[what]++
+	if examples[what] == "" || len(q) < len(examples[what]) {
+		examples[what] = q
+	}
 }
 
 func report(t *testing.T, outcome map[string]int, examples map[string]string) {
