@@ -304,6 +304,7 @@ func (c *conn) prepareKeys(ctx context.Context, st *keyState) error {
 	// Behind a new connection there may be a restored backup, or another server: keys in use are looked up
 	// again before they encrypt.
 	if st.lost.Swap(false) {
+		st.reconnect()
 		return st.factory.ConfirmNow(ctx)
 	}
 	return st.factory.Confirm(ctx)

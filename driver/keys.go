@@ -164,14 +164,26 @@ func keyStore(c *core) (metastore.Store, *sql.DB, error) {
 	// Keys are made on a connection of their own, so that a user's rollback can't take them back and a
 	// pool of one can't wait for itself.
 	db := sql.OpenDB(kept{base})
-	db.SetMaxOpenConns(2)
-	db.SetMaxIdleConns(2)
+	db.SetMaxOpenConns(keyConns)
+	db.SetMaxIdleConns(keyConns)
 	db.SetConnMaxIdleTime(time.Minute)
 	store, err := sqlstore.New(db, c.dialect, tableOption(&c.cfg)...)
 	if err != nil {
 		return nil, nil, errors.Join(err, db.Close())
 	}
 	return store, db, nil
+}
+
+// keyConns is how many connections of their own keys have at most.
+const keyConns = 2
+
+// reconnect closes the idle connections of the keys: after a failover they may still lead to the server that
+// was left.
+func (st *keyState) reconnect() {
+	if st.db != nil {
+		st.db.SetMaxIdleConns(-1)
+		st.db.SetMaxIdleConns(keyConns)
+	}
 }
 
 func tableOption(cfg *Config) []sqlstore.Option {
