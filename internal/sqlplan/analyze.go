@@ -129,7 +129,8 @@ type analysis struct {
 	written *result   // of the RETURNING analysed last
 	rowOf   *relation // whose whole row a name means
 	rowOK   bool      // whole rows may be named
-	xml     bool      // a function that writes tables and queries as XML may be called
+	shadows []shadow
+	xml     bool // a function that writes tables and queries as XML may be called
 }
 
 // paramUse is a placeholder token and the index of its Param.
@@ -334,6 +335,7 @@ func (a *analysis) statement(s *stmt, i int) {
 		return
 	}
 	values := len(a.plan.Values)
+	a.shadows = a.shadows[:0]
 	root := &scope{}
 	switch {
 	case s.sel != nil:
@@ -357,6 +359,7 @@ func (a *analysis) statement(s *stmt, i int) {
 	if a.into && out.Touches {
 		a.refuse(RuleTableAs, s.tok, nil)
 	}
+	a.checkShadows()
 	out.Writes = len(a.plan.Values) > values
 	// Whatever the parser made, the analysis must have given a role.
 	for n := s.exprs[0]; n < s.exprs[1]; n++ {

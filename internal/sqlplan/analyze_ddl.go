@@ -10,10 +10,7 @@ import (
 // copy it, or carry a value for an encrypted column.
 func (a *analysis) ddlStatement(s *stmt, root *scope) {
 	d := s.ddl
-	for i, n := range d.others {
-		if d.renames && i == len(d.others)-1 {
-			break
-		}
+	for _, n := range d.others {
 		a.lookup(n)
 	}
 	var t *tags.Table

@@ -19,7 +19,9 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		return a.value(sc, e.a)
 	case opNull:
 		return lineage{null: true}
-	case opParam, opString, opBlob, opNumber, opTime, opBool, opBits, opDefault:
+	case opParam, opString, opBlob, opNumber, opBool, opBits:
+		return lineage{value: e.tok + 1}
+	case opTime, opDefault:
 		return lineage{}
 	case opSubquery:
 		return a.scalar(sc, e)
@@ -74,16 +76,17 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 	case opCase:
 		a.caseExpr(sc, e)
 	case opCast:
-		if a.f.postgres && a.f.textCast(a, e) && a.f.dialect != 0 {
-			// The same characters come out.
-			if lin := a.value(sc, e.a); lin.encrypted() {
-				return lin
+		lin := a.value(sc, e.a)
+		if lin.encrypted() {
+			if a.f.postgres && a.f.textCast(a, e) {
+				return lin // the same characters come out
 			}
-			break
+			a.refuse(RuleExpression, e.a.tok, lin.col)
 		}
-		a.plain(sc, e.a, RuleExpression)
+		return lineage{value: lin.value}
 	case opTyped:
 		e.a.seen = true
+		return lineage{value: e.a.tok + 1}
 	case opOperator:
 		a.plain(sc, e.a, RuleExpression)
 		if e.b != nil {

@@ -82,6 +82,7 @@ func (a *analysis) renamed(r *relation, s *source) *relation {
 	}
 	for i, tok := range s.cols {
 		r.cols[i].name, r.cols[i].sure = a.ident(tok), true
+		a.shadow(&r.cols[i])
 	}
 	r.unnamed, r.vague = false, false
 	for i := range r.cols {

@@ -18,6 +18,7 @@ var postgresFacts = facts{
 
 	command:     postgresCommand,
 	explain:     postgresExplain,
+	with:        postgresWith,
 	query:       postgresQuery,
 	prefix:      postgresPrefix,
 	infix:       postgresInfix,

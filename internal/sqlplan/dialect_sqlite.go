@@ -19,6 +19,7 @@ var sqliteFacts = facts{
 
 	command:     sqliteCommand,
 	explain:     sqliteExplain,
+	with:        sqliteWith,
 	query:       sqliteQuery,
 	prefix:      sqlitePrefix,
 	infix:       sqliteInfix,

@@ -35,6 +35,7 @@ type facts struct {
 	// Of the parser: what differs between grammars. Each reads from the current token.
 	command  func(p *parser, s *stmt)                        // a statement
 	explain  func(p *parser)                                 // what stands between EXPLAIN and its statement
+	with     func(p *parser) *with                           // a WITH clause
 	query    func(p *parser, w *with, first int) *selectStmt // a query behind its WITH clause
 	prefix   func(p *parser) *expr                           // an operand with the operators before it
 	infix    func(p *parser, l *expr, min int) *expr         // an operator and its right side, or nil

@@ -119,7 +119,7 @@ func neutral(r *result) *result {
 		if c.lin.encrypted() {
 			c.lin.inst = &instance{}
 		} else {
-			c.lin = lineage{}
+			c.lin = lineage{value: c.lin.value}
 		}
 		n.cols = append(n.cols, c)
 	}
@@ -149,7 +149,11 @@ func (a *analysis) merge(res, arm *result, o setOp, c *core) {
 		// Nothing but plain columns: only partition columns are worth following, and only beside encrypted ones.
 		for i := range res.cols {
 			null := i < len(arm.cols) && res.cols[i].lin.null && arm.cols[i].lin.null
-			res.cols[i].lin = lineage{null: null}
+			value := res.cols[i].lin.value
+			if value == 0 && i < len(arm.cols) {
+				value = arm.cols[i].lin.value
+			}
+			res.cols[i].lin = lineage{null: null, value: value}
 		}
 		res.openOf = append(res.openOf, arm.openOf...)
 		return
@@ -342,13 +346,19 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 
 // valuesCore analyses VALUES outside of INSERT.
 func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
-	for _, row := range c.values {
-		for _, e := range row {
-			a.plain(sc, e, RuleExpression)
-		}
-	}
 	for i := range c.values[0] {
 		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: true})
+	}
+	for _, row := range c.values {
+		for i, e := range row {
+			lin := a.value(sc, e)
+			if lin.encrypted() {
+				a.refuse(RuleExpression, e.tok, lin.col)
+			}
+			if i < len(res.cols) && res.cols[i].lin.value == 0 {
+				res.cols[i].lin.value = lin.value
+			}
+		}
 	}
 }
 
@@ -621,6 +631,7 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 			c.name, c.sure = a.ident(names[i]), true
 		}
 		c.alias, c.star = false, false
+		a.shadow(&c)
 		c.lin.inst = r.remap(c.lin.inst)
 		// The database renames a repeated column; how is its own affair.
 		for j := 0; j < i && c.sure; j++ {
@@ -631,6 +642,32 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 		r.cols[i] = c
 	}
 	return r
+}
+
+// shadow is a placeholder or a literal in a derived column.
+type shadow struct {
+	name string
+	tok  int32
+}
+
+// shadow notes a column of a derived table that holds a value of the statement's own.
+func (a *analysis) shadow(c *outCol) {
+	if c.lin.value > 0 && c.sure {
+		a.shadows = append(a.shadows, shadow{c.name, c.lin.value - 1})
+	}
+}
+
+// checkShadows refuses values in derived columns that are named like an encrypted column of a table that the
+// statement touches: they are meant for it, and would leave the process in the clear, used or not.
+func (a *analysis) checkShadows() {
+	for _, s := range a.shadows {
+		for _, t := range a.cur.Tables {
+			a.spend(len(t.Columns))
+			if c := t.Column(s.name); c != nil && c.Encrypted {
+				a.refuse(RuleShadow, s.tok, c)
+			}
+		}
+	}
 }
 
 // openNames gives names to the columns of a result of which not all are known. None is encrypted.

@@ -234,7 +234,7 @@ func (p *parser) query(s *stmt) {
 	first := p.pos
 	var w *with
 	if p.isKw(kwWith) {
-		w = p.with()
+		w = p.f.with(p)
 	}
 	switch p.cur().kw {
 	case kwSelect, kwValues:

@@ -145,7 +145,7 @@ func (p *parser) pgQuery(s *stmt) {
 	first := p.pos
 	var w *with
 	if p.isKw(kwWith) {
-		w = p.pgWith()
+		w = p.f.with(p)
 	}
 	switch p.cur().kw {
 	case kwInsert:

@@ -109,6 +109,13 @@ func (p *parser) pgAtQuery() bool {
 }
 
 func (p *parser) pgInfixWord(l *expr, min int) *expr {
+	// Without an operand behind it, the word is a label.
+	switch next := p.peek(1); next.kind {
+	case tComma, tRParen, tSemi, tEOF:
+		if !p.isKw(kwIsnull) && !p.isKw(kwNotnull) {
+			return nil
+		}
+	}
 	switch p.cur().kw {
 	case kwOr:
 		if pgOr < min {
@@ -758,9 +765,16 @@ func (p *parser) pgCall(tok, last int32) *expr {
 				break
 			}
 		}
-		if kw == kwSubstring || kw == kwOverlay {
-			p.acceptKw(kwPlacing)
-			for p.pgCallWord() {
+		switch {
+		case kw == kwSubstring:
+			for n := 0; n < 2 && (p.acceptAny(kwFrom, kwFor, kwSimilar) || p.acceptWord("escape")); n++ {
+				p.exprs.push(p.expr(bpNone))
+			}
+		case kw == kwOverlay && p.acceptKw(kwPlacing):
+			p.exprs.push(p.expr(bpNone))
+			p.expectKw(kwFrom)
+			p.exprs.push(p.expr(bpNone))
+			if p.acceptKw(kwFor) {
 				p.exprs.push(p.expr(bpNone))
 			}
 		}
@@ -805,15 +819,6 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		p.growAll(e, x.over.bounds)
 	}
 	return e
-}
-
-// pgCallWord consumes a word between the arguments of SUBSTRING and OVERLAY.
-func (p *parser) pgCallWord() bool {
-	if p.acceptKw(kwSimilar) || p.acceptAny(kwFrom, kwFor, kwPlacing) || p.acceptWord("escape") {
-		return true
-	}
-	// PLACING was consumed, and its argument comes next.
-	return p.toks[p.pos-1].kw == kwPlacing
 }
 
 // pgWindow parses a window definition between its parentheses.

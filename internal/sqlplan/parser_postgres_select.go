@@ -1,7 +1,7 @@
 package sqlplan
 
-// pgWith parses a WITH clause.
-func (p *parser) pgWith() *with {
+// postgresWith parses a WITH clause.
+func postgresWith(p *parser) *with {
 	p.expectKw(kwWith)
 	w := &with{recursive: p.isKw(kwRecursive) && p.peek(1).kw != kwAs && p.peek(1).kind != tLParen}
 	if w.recursive {

@@ -1,7 +1,7 @@
 package sqlplan
 
-// with parses a WITH clause.
-func (p *parser) with() *with {
+// sqliteWith parses a WITH clause.
+func sqliteWith(p *parser) *with {
 	p.expectKw(kwWith)
 	p.acceptKw(kwRecursive)
 	w := &with{}
@@ -32,7 +32,7 @@ func (p *parser) selectStmt() *selectStmt {
 	p.enter()
 	var w *with
 	if p.isKw(kwWith) {
-		w = p.with()
+		w = p.f.with(p)
 	}
 	s := p.f.query(p, w, first)
 	p.leave()

@@ -72,6 +72,8 @@ const (
 	RuleStoredSelect = "a query's value stored into an encrypted column"
 	// RuleStoredNumber: a number that the database itself doesn't read exactly.
 	RuleStoredNumber = "a number out of range for an encrypted column"
+	// RuleShadow: a value that is meant for an encrypted column would be sent in the clear.
+	RuleShadow = "a value in a derived column named like an encrypted one"
 	// RuleStoredPart: a sealed value has no elements and no fields.
 	RuleStoredPart = "a part of an encrypted column that is assigned"
 	// RuleStoredTwice: a column is assigned twice, and databases differ in which value they take.
@@ -186,6 +188,7 @@ var remedies = map[string]string{
 	RuleStoredSelect:       "use VALUES with placeholders",
 	RuleStoredNumber:       "pass the value as an argument",
 	RuleStoredTwice:        "assign it once",
+	RuleShadow:             "leave the column out, or send a statement for each row with placeholders in VALUES or SET",
 	RuleStoredPart:         "assign the whole column",
 	RuleRowWidth:           "give one value for each column",
 	RuleExcluded:           "put the partition column into the conflict target, or set it from excluded too",
@@ -210,7 +213,7 @@ var remedies = map[string]string{
 	RuleBulk:         "insert with placeholders, or seal the values with driver.Sealer and copy with the plain driver",
 	RuleMode:         "send the setting in a text of its own",
 	RuleLongName:     "use a name of at most 63 bytes",
-	RuleCopied:       "read the value in the program and pass it as an argument",
+	RuleCopied:       "read the value in the program and pass it as an argument; rebuild tables with the plain driver (driver.SplitDSN)",
 	RuleOutputs:      "send the statements one by one",
 
 	RuleRenamed:        "register the new name too, or rename with the plain driver (driver.SplitDSN)",

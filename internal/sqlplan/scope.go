@@ -7,6 +7,8 @@ type lineage struct {
 	col  *tags.Column // encrypted or not; nil: something else
 	inst *instance    // nil when col is nil
 	null bool         // the literal NULL
+	// value is the token of a placeholder or a literal that stands there, plus 1; 0: none.
+	value int32
 }
 
 func (l lineage) encrypted() bool { return l.col != nil && l.col.Encrypted }
