@@ -192,10 +192,16 @@ func TestConcurrentAnalysesDoNotDisturbEachOther(t *testing.T) {
 
 // Long texts are answered in time that grows with their length, whatever they are made of.
 func TestLongTextsAreAnsweredSoon(t *testing.T) {
+	for _, d := range testDialects {
+		t.Run(d.String(), func(t *testing.T) { testLongTexts(t, d) })
+	}
+}
+
+func testLongTexts(t *testing.T, d dialect.Dialect) {
 	const size = 1 << 20 / slow
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
-	an := testAnalyzer()
-	for name, q := range map[string]string{
+	an := analyzerOf(d)
+	texts := map[string]string{
 		"nested parentheses":     "SELECT " + fill("(") + "1 FROM users",
 		"balanced parentheses":   "SELECT " + strings.Repeat("(", size/2) + "1" + strings.Repeat(")", size/2) + " FROM users",
 		"nested FROM":            "SELECT 1 FROM " + fill("(") + "users",
@@ -229,7 +235,31 @@ func TestLongTextsAreAnsweredSoon(t *testing.T) {
 		"common tables":          "WITH " + manyCTEs(2000) + " SELECT name FROM users",
 		"common tables in chain": "WITH " + chainCTEs(500) + " SELECT name FROM users",
 		"dots":                   "SELECT " + fill("a.") + "a FROM users",
-	} {
+		"numbered placeholders":  "SELECT name FROM users WHERE id IN ($1" + fill(",$1") + ")",
+		"nested comments":        "SELECT name " + fill("/*") + fill("*/") + " FROM users",
+		"dollar quotes":          "SELECT name " + fill("$a$ $b") + " FROM users",
+		"open dollar quotes":     "SELECT name FROM users WHERE " + manyTags(size/8),
+		"pieces of a string":     "INSERT INTO customers (email) VALUES ('a'" + fill("\n'a'") + ")",
+		"unicode escapes":        "INSERT INTO customers (email) VALUES (U&'" + fill(`\0061`) + "')",
+		"escapes":                "INSERT INTO customers (email) VALUES (E'" + fill(`\n\x41`) + "')",
+		"casts":                  "SELECT id" + fill("::text") + " FROM users",
+		"elements":               "SELECT id" + fill("[1]") + " FROM users",
+		"arrays":                 "SELECT ARRAY" + fill("[") + " FROM users",
+		"operators":              "SELECT 1 " + fill("@#") + " 2 FROM users",
+		"prefix operators":       "SELECT " + fill("@ ") + " 2 FROM users",
+		"joins on":               "SELECT 1 FROM users" + fill(" JOIN logs ON true"),
+		"joins before on":        "SELECT 1 FROM users" + fill(" JOIN logs") + fill(" ON true"),
+		"queries in parentheses": "SELECT 1 FROM " + fill("((SELECT 1) UNION ") + " users",
+		"grouping sets":          "SELECT 1 FROM users GROUP BY " + fill("GROUPING SETS ("),
+		"laterals":               "SELECT 1 FROM users u" + fill(", LATERAL (SELECT u.id) a"),
+		"merges":                 "MERGE INTO users USING logs ON true" + fill(" WHEN MATCHED THEN DELETE"),
+		"actions":                "ALTER TABLE users ADD a int" + fill(", ADD a int"),
+		"usings":                 "SELECT * FROM users" + fill(" JOIN users USING (id)"),
+		"statements in strings":  "SELECT f('select " + fill("users ") + "') FROM users",
+		"rows of values":         "UPDATE customers SET name = 'x' FROM (VALUES (1, 2)" + fill(", (1, 2)") + ") x WHERE true",
+		"upsert conditions":      "INSERT INTO users (id, tenant_id, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET email = excluded.email WHERE true" + fill(" AND true"),
+	}
+	for name, q := range texts {
 		start := time.Now()
 		p, _, err := plan(an, q)
 		if d := time.Since(start); d > time.Second {
@@ -239,13 +269,22 @@ func TestLongTextsAreAnsweredSoon(t *testing.T) {
 			t.Errorf("%s: not touched", name)
 		}
 		start = time.Now()
-		TxControl(q, dialect.SQLite)
+		TxControl(q, d)
 		Words(q, func(string) {})
 		an.Mentions(q)
 		if d := time.Since(start); d > time.Second {
 			t.Errorf("%s: %v for the other readers", name, d)
 		}
 	}
+}
+
+// manyTags makes openings of strings, each with a tag of its own.
+func manyTags(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "$t%d$ ", i)
+	}
+	return b.String()
 }
 
 func manyNames(n int) string {
@@ -287,19 +326,32 @@ func sealedRoles(p *Plan) map[int]string {
 
 // Neither the case of names and keywords nor white space and comments change what a statement means.
 func TestSpellingChangesNoPlan(t *testing.T) {
-	an := testAnalyzer()
-	for _, q := range goldenQueries(t) {
+	for _, d := range testDialects {
+		t.Run(d.String(), func(t *testing.T) { testSpelling(t, d) })
+	}
+}
+
+func testSpelling(t *testing.T, d dialect.Dialect) {
+	an := analyzerOf(d)
+	for _, q := range goldenQueriesOf(t, d) {
 		p, _, err := plan(an, q)
 		var b strings.Builder
 		at := 0
 		text := q
 		legal := true
-		for _, tok := range lexSQLite(text) {
+		for _, tok := range lexOf(d, text) {
 			legal = legal && tok.kind != tIllegal
 			gap := text[at:tok.off]
 			b.WriteString(gap)
 			if gap != "" {
-				b.WriteString(" /* , ( users */ -- '\n")
+				if at > 0 && tok.kind == tString && strings.ContainsAny(gap, "\r\n") && text[at-1] == '\'' {
+					t.Fatalf("two strings that join in %s", q)
+				}
+				if d == dialect.Postgres {
+					b.WriteString(" /* , /* ( */ users */ -- '\n/**/")
+				} else {
+					b.WriteString(" /* , ( users */ -- '\n")
+				}
 			}
 			s := text[tok.off:tok.end]
 			if tok.kind == tWord {
@@ -335,7 +387,13 @@ func TestSpellingChangesNoPlan(t *testing.T) {
 
 // checkPlan checks what must hold of every answer.
 func checkPlan(t *testing.T, an *Analyzer, query string) {
-	p, _, err := plan(an, query)
+	for _, escapes := range []bool{false, true} {
+		checkPlanIn(t, an, query, Mode{Known: true, BackslashEscapes: escapes})
+	}
+}
+
+func checkPlanIn(t *testing.T, an *Analyzer, query string, mode Mode) {
+	p, _, err := planIn(an, query, mode)
 	if err != nil {
 		r, ok := err.(*RefusedError)
 		if !ok {
@@ -413,23 +471,28 @@ func checkPlan(t *testing.T, an *Analyzer, query string) {
 	}
 	// What the plan sends must be a statement that is understood as well, and means no more than the original.
 	sent := apply(query, p, func(*Value) string { return "'ash1.'" })
-	for _, tok := range lexSQLite(sent) {
+	toks, _ := lexAll(an.f, sent, mode, nil)
+	for _, tok := range toks {
 		if tok.kind == tIllegal {
 			t.Fatalf("%q is sent for %q", sent, query)
 		}
 	}
 }
 
-func FuzzPlanner(f *testing.F) {
-	for _, q := range goldenQueries(f) {
+func FuzzPlanner(f *testing.F) { fuzzPlanner(f, dialect.SQLite) }
+
+func FuzzPlannerOfPostgreSQL(f *testing.F) { fuzzPlanner(f, dialect.Postgres) }
+
+func fuzzPlanner(f *testing.F, d dialect.Dialect) {
+	for _, q := range goldenQueriesOf(f, d) {
 		f.Add(q)
 	}
-	for _, c := range corpusFiles(f) {
+	for _, c := range corpusFilesOf(f, d) {
 		for _, q := range c {
 			f.Add(q)
 		}
 	}
-	an := testAnalyzer()
+	an := analyzerOf(d)
 	f.Fuzz(func(t *testing.T, query string) {
 		checkPlan(t, an, query)
 	})
@@ -437,9 +500,15 @@ func FuzzPlanner(f *testing.F) {
 
 // A text is passed without analysis only when none of its tokens is a registered name.
 func TestOnlyTextsWithoutTheNamesAreUntouchedUnparsed(t *testing.T) {
-	an := testAnalyzer()
+	for _, d := range testDialects {
+		t.Run(d.String(), func(t *testing.T) { testUntouched(t, d) })
+	}
+}
+
+func testUntouched(t *testing.T, d dialect.Dialect) {
+	an := analyzerOf(d)
 	r := rand.New(rand.NewPCG(3, 4))
-	pieces := []string{"users", `"users"`, "[Users]", "'users'", "`USERS`", "SELECT", "FROM", "(", ")", ",", "?", "'x'", "--\n", "/* */", ";", "logs", "1", "=", "email", "users2", "AS"}
+	pieces := []string{`U&"\0075sers"`, `E'\''`, "$$", "::", "$1", "*", "users", `"users"`, "[Users]", "'users'", "`USERS`", "SELECT", "FROM", "(", ")", ",", "?", "'x'", "--\n", "/* */", ";", "logs", "1", "=", "email", "users2", "AS"}
 	for range 20000 {
 		var words []string
 		for range 1 + r.IntN(8) {
@@ -448,10 +517,12 @@ func TestOnlyTextsWithoutTheNamesAreUntouchedUnparsed(t *testing.T) {
 		q := strings.Join(words, " ")
 		p, _, err := plan(an, q)
 		named := false
-		for _, tok := range lexSQLite(q) {
-			if tok.kind == tWord || tok.kind == tQuoted || tok.kind == tString {
-				named = named || equalFold(sqliteFacts.ident(q, &tok), "users")
+		for _, tok := range lexOf(d, q) {
+			if tok.kind == tWord || tok.kind == tQuoted || tok.kind == tString && d == dialect.SQLite {
+				named = named || equalFold(dialects[d].ident(q, &tok), "users")
 			}
+			// A broken text, or one with a statement in a string, is refused as well.
+			named = named || (tok.kind == tIllegal || tok.kind == tString && d == dialect.Postgres) && an.Mentions(q)
 		}
 		if !named && (err != nil || p.Touches) {
 			t.Fatalf("%s: %v", q, err)

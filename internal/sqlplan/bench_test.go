@@ -1,15 +1,20 @@
 package sqlplan
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
 // The statements whose costs the issue tracker bounds. Analyze keeps nothing between calls, so each run is
 // that of a text seen for the first time.
 
-func benchmarkAnalyze(b *testing.B, query string) {
-	an := testAnalyzer()
+func benchmarkAnalyze(b *testing.B, query string) { benchmarkOf(b, dialect.SQLite, query) }
+
+func benchmarkOf(b *testing.B, d dialect.Dialect, query string) {
+	an := analyzerOf(d)
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
 	for {
 		_, err := an.Analyze(query, Mode{}, cat)
@@ -102,5 +107,54 @@ func BenchmarkWords(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Words(q, func(string) {})
+	}
+}
+
+// The same on PostgreSQL.
+
+func BenchmarkPostgresSimpleInsert(b *testing.B) {
+	benchmarkOf(b, dialect.Postgres, "INSERT INTO users (tenant_id, email, ssn, name) VALUES ($1, $2, $3, $4) RETURNING id")
+}
+
+func BenchmarkPostgresInsertOf100Rows(b *testing.B) {
+	var q strings.Builder
+	q.WriteString("INSERT INTO users (tenant_id, email, ssn, name) VALUES ")
+	for i := range 100 {
+		if i > 0 {
+			q.WriteString(", ")
+		}
+		fmt.Fprintf(&q, "($%d, $%d, $%d, $%d)", 4*i+1, 4*i+2, 4*i+3, 4*i+4)
+	}
+	benchmarkOf(b, dialect.Postgres, q.String())
+}
+
+func BenchmarkPostgresUpdate(b *testing.B) {
+	benchmarkOf(b, dialect.Postgres, `UPDATE "users" SET "email"=$1,"name"=$2 WHERE "users"."id" = $3 AND "tenant_id" = $4`)
+}
+
+func BenchmarkPostgresSelectStar(b *testing.B) {
+	benchmarkOf(b, dialect.Postgres, `SELECT * FROM "users" WHERE "users"."id" = $1 ORDER BY "users"."id" LIMIT 1`)
+}
+
+func BenchmarkPostgresCTEWithJoins(b *testing.B) {
+	benchmarkOf(b, dialect.Postgres, `WITH recent AS (SELECT id, tenant_id, email, name FROM users WHERE region = $1 AND name LIKE $2),
+ totals (customer_id, n) AS (SELECT customer_id, count(*) FROM orders GROUP BY customer_id)
+ SELECT r.id, r.email, r.name, t.n, p.ssn, l.line FROM recent AS r
+ JOIN totals t ON t.customer_id = r.id
+ LEFT JOIN profiles p ON p.customer_id = r.id AND p.ssn IS NOT NULL
+ LEFT JOIN logs l ON l.id = r.id
+ WHERE r.name <> $3 AND (t.n > $4 OR l.line IS NULL) ORDER BY r.name, t.n DESC LIMIT $5 OFFSET $6`)
+}
+
+func BenchmarkPostgresMentionsPerKiB(b *testing.B) {
+	an := analyzerOf(dialect.Postgres)
+	text := "SELECT id, at, line FROM logs WHERE at > $1 AND line LIKE '%needle%' OR tenant = 7 "
+	text = strings.Repeat(text, 1024/len(text)+1)[:1024]
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if an.Mentions(text) {
+			b.Fatal("mentioned")
+		}
 	}
 }

@@ -8,14 +8,18 @@ import (
 	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
-func lexSQLite(text string) []token {
-	toks, _ := lexAll(&sqliteFacts, text, Mode{}, nil)
+func lexSQLite(text string) []token { return lexOf(dialect.SQLite, text) }
+
+func lexOf(d dialect.Dialect, text string) []token {
+	toks, _ := lexAll(dialects[d], text, Mode{}, nil)
 	return toks
 }
 
-func lexKinds(text string) []kind {
+func lexKinds(text string) []kind { return lexKindsOf(dialect.SQLite, text) }
+
+func lexKindsOf(d dialect.Dialect, text string) []kind {
 	var kinds []kind
-	for _, t := range lexSQLite(text) {
+	for _, t := range lexOf(d, text) {
 		kinds = append(kinds, t.kind)
 	}
 	return kinds
@@ -54,6 +58,95 @@ func TestTokensOfSQLite(t *testing.T) {
 	} {
 		if got := lexKinds(c.text); !slices.Equal(got, append(slices.Clone(c.want), tEOF)) {
 			t.Errorf("%q: got %v, want %v", c.text, got, c.want)
+		}
+	}
+}
+
+func TestTokensOfPostgreSQL(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []kind
+	}{
+		{"", nil},
+		{"a_$1 \u00e9t\u00e9 A u e x b n", []kind{tWord, tWord, tWord, tWord, tWord, tWord, tWord, tWord}},
+		{`"a""b" U&"c" u&"d\0061" UESCAPE '!' U & "x"`, []kind{tQuoted, tQuoted, tQuoted, tWord, tOp, tQuoted}},
+		{`'it''s' E'\'' N'x' U&'y' x'1f' B'01' e 'z'`, []kind{tString, tString, tString, tString, tBits, tBits, tWord, tString}},
+		{"'a'\n'b' -- c\n 'd' 'e'", []kind{tString, tString}},
+		{"'a' -- c\n 'd' /* */ 'e' \n -- x", []kind{tString, tString}},
+		{"E'a'\n'\\''", []kind{tString}},
+		{"$$a$$ $b$ $$ ' $b$ $1 $12 a$b$", []kind{tString, tString, tParam, tParam, tWord}},
+		{"$a$ $b", []kind{tIllegal}},
+		{"$ $a $1a", []kind{tIllegal, tIllegal, tWord, tIllegal}},
+		{"1 1.5 .5 1. 1e5 1.e-5 0x1F 0o17 0b01 1_000 0x_1F", []kind{tInteger, tFloat, tFloat, tFloat, tFloat, tFloat, tInteger, tInteger, tInteger, tInteger, tInteger}},
+		{"1_ 1__0 0x 0o8 0b2 12abc", []kind{tIllegal, tIllegal, tIllegal, tIllegal, tIllegal, tIllegal}},
+		{"( ) , ; . * + - / % [ ] : :: := => || -> ->>", []kind{tLParen, tRParen, tComma, tSemi, tDot, tStar, tPlus, tMinus, tSlash, tPercent, tLBracket, tRBracket, tColon, tCast, tAssign, tNamedArg, tConcat, tArrow, tArrow}},
+		{"< <= <> != = >= > ! ^ ~* @> ?| #>> <-> @- *- =-", []kind{tLt, tLe, tNe, tNe, tEq, tGe, tGt, tOp, tOp, tOp, tOp, tOp, tOp, tOp, tOp, tStar, tMinus, tEq, tMinus}},
+		{"a+--b\nc*/* /* ; */ ' */d@--x\re", []kind{tWord, tPlus, tWord, tStar, tWord, tOp, tWord}},
+		{"a/*/* */", []kind{tWord, tIllegal}},
+		{"'a", []kind{tIllegal}},
+		{"E'a\\'", []kind{tIllegal}},
+		{"\"a", []kind{tIllegal}},
+		{"\\ { }", []kind{tIllegal, tIllegal, tIllegal}},
+		{"a\x00b 'c\x00'", []kind{tWord, tIllegal, tWord, tIllegal, tIllegal}},
+	} {
+		if got := lexKindsOf(dialect.Postgres, c.text); !slices.Equal(got, append(slices.Clone(c.want), tEOF)) {
+			t.Errorf("%q: got %v, want %v", c.text, got, c.want)
+		}
+	}
+}
+
+func TestStringsOfPostgreSQL(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+		ok         bool
+	}{
+		{`''`, "", true},
+		{`'a''b'`, "a'b", true},
+		{`'a\b'`, `a\b`, true},
+		{"'a'\n  -- it's\n 'b''c'", "ab'c", true},
+		{`E'\b\f\n\r\t\v\'\\\x4\x41\101\8'`, "\b\f\n\r\tv'\\\x04AA8", true},
+		{"E'a'\n'\\tb'", "a\tb", true},
+		{`E'\u00e9\U0001F600\uD83D\uDE00'`, "\u00e9\U0001F600\U0001F600", true},
+		{`E'\uD83D'`, "", false},
+		{`E'\uD83Dx'`, "", false},
+		{`E'\uDE00'`, "", false},
+		{`E'\u00'`, "", false},
+		{`E'\xff'`, "", false},
+		{`E'\000'`, "", false},
+		{`E'\U00110000'`, "", false},
+		{`U&'d\0061t\+000061\\'`, `data`[:3] + "a\\", true},
+		{`U&'d!0061t!!' UESCAPE '!'`, "dat!", true},
+		{"U&'d!0061' -- uescape '#'\n/* u */ uescape '!'", "da", true},
+		{"U&'a'\n'\\0062'", "ab", true},
+		{`U&'\D83D\DE00'`, "\U0001F600", true},
+		{`U&'\D83D'`, "", false},
+		{`U&'\006'`, "", false},
+		{`U&'\0000'`, "", false},
+		{`U&'x' UESCAPE 'a'`, "", false},
+		{`N'x'`, "x", true},
+		{`N'x '`, "x ", false},
+		{`$$a''\$$`, `a''\`, true},
+		{`$t$a$$b$t$`, "a$$b", true},
+	} {
+		toks := lexOf(dialect.Postgres, c.text)
+		if len(toks) != 2 || toks[0].kind != tString {
+			t.Errorf("%s: isn't one string: %v", c.text, toks)
+			continue
+		}
+		got, ok := postgresString(c.text, Mode{})
+		if ok != c.ok || ok && got != c.want {
+			t.Errorf("%s: got %q, %v, want %q, %v", c.text, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+func TestBackslashesMatterInPlainStringsOnly(t *testing.T) {
+	for text, want := range map[string]bool{
+		`SELECT 'a'`: false, `SELECT 'a\b'`: true, `SELECT E'\''`: false, `SELECT $$\$$`: false, `SELECT "\"`: false,
+		`SELECT U&'\0061'`: false, `SELECT -- '\'`: false, `SELECT N'\'`: true, `SELECT '\`: true, "SELECT 'a'\n'\\'": true,
+	} {
+		if _, moded := lexAll(&postgresFacts, text, Mode{}, nil); moded != want {
+			t.Errorf("%s: got %v, want %v", text, moded, want)
 		}
 	}
 }
@@ -124,9 +217,9 @@ func TestUnquote(t *testing.T) {
 
 // checkTokens checks that tokens and the gaps between them are the text, and that the gaps are nothing but
 // white space and comments.
-func checkTokens(t *testing.T, text string) {
+func checkTokens(t *testing.T, d dialect.Dialect, text string) {
 	at := 0
-	for _, tok := range lexSQLite(text) {
+	for _, tok := range lexOf(d, text) {
 		if int(tok.off) < at || tok.end < tok.off || int(tok.end) > len(text) {
 			t.Fatalf("token %d-%d after %d in %q", tok.off, tok.end, at, text)
 		}
@@ -140,7 +233,29 @@ func checkTokens(t *testing.T, text string) {
 				case strings.HasPrefix(gap, "\ufeff"):
 					gap = gap[3:]
 				case strings.HasPrefix(gap, "--"):
-					_, gap, _ = strings.Cut(gap, "\n")
+					i := strings.IndexAny(gap, dialects[d].lineEnds)
+					if i < 0 {
+						i = len(gap) - 1
+					}
+					gap = gap[i+1:]
+				case strings.HasPrefix(gap, "/*") && dialects[d].nestedComments:
+					open := 0
+					for {
+						n := strings.Index(gap, "*/")
+						m := strings.Index(gap, "/*")
+						if m >= 0 && m < n {
+							open++
+							gap = gap[m+2:]
+							continue
+						}
+						if n < 0 {
+							t.Fatalf("a gap with half a comment in %q", text)
+						}
+						gap = gap[n+2:]
+						if open--; open == 0 {
+							break
+						}
+					}
 				case strings.HasPrefix(gap, "/*"):
 					var ok bool
 					if _, gap, ok = strings.Cut(gap[2:], "*/"); !ok {
@@ -157,16 +272,29 @@ func checkTokens(t *testing.T, text string) {
 	}
 }
 
-func FuzzLexer(f *testing.F) {
-	for _, q := range goldenQueries(f) {
+func FuzzLexer(f *testing.F) { fuzzLexer(f, dialect.SQLite) }
+
+func FuzzLexerOfPostgreSQL(f *testing.F) { fuzzLexer(f, dialect.Postgres) }
+
+func fuzzLexer(f *testing.F, d dialect.Dialect) {
+	for _, q := range goldenQueriesOf(f, d) {
 		f.Add(q)
 	}
 	for _, s := range []string{"'", "x'0", "/*/", "--", "\ufeff\v", ":a(", "0x", "1_", "?99999999999999999999", "[", "\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		checkTokens(t, text)
-		for _, tx := range TxControl(text, dialect.SQLite) {
+		checkTokens(t, d, text)
+		for _, tok := range lexOf(d, text) {
+			if tok.kind == tString {
+				dialects[d].str(text[tok.off:tok.end], Mode{})
+				dialects[d].str(text[tok.off:tok.end], Mode{BackslashEscapes: true})
+			}
+			if tok.kind == tQuoted {
+				dialects[d].ident(text, &tok)
+			}
+		}
+		for _, tx := range TxControl(text, d) {
 			_ = tx.Op.String()
 		}
 		Words(text, func(word string) {

@@ -60,3 +60,43 @@ func TestTxControl(t *testing.T) {
 		t.Errorf("of a dialect that isn't built: %v", got)
 	}
 }
+
+func TestTxControlOfPostgreSQL(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []TxStatement
+	}{
+		{"SELECT 1", nil},
+		{"BEGIN", []TxStatement{{Op: TxBegin}}},
+		{"begin work;", []TxStatement{{Op: TxBegin}}},
+		{"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY NOT DEFERRABLE", []TxStatement{{Op: TxBegin}}},
+		{"START TRANSACTION READ WRITE", []TxStatement{{Op: TxBegin}}},
+		{"START", nil},
+		{"START WORK", nil},
+		{"COMMIT", []TxStatement{{Op: TxCommit}}},
+		{"COMMIT AND NO CHAIN", []TxStatement{{Op: TxCommit}}},
+		{"END WORK", []TxStatement{{Op: TxCommit}}},
+		{"PREPARE TRANSACTION 'x'", []TxStatement{{Op: TxCommit}}},
+		{"PREPARE p AS SELECT 1", nil},
+		{"COMMIT PREPARED 'x'", nil},
+		{"ROLLBACK PREPARED 'x'", nil},
+		{"ABORT", []TxStatement{{Op: TxRollback}}},
+		{"ROLLBACK TRANSACTION AND CHAIN", []TxStatement{{Op: TxRollback}}},
+		{"ROLLBACK TO sp", []TxStatement{{TxRollbackTo, "sp"}}},
+		{`ROLLBACK WORK TO SAVEPOINT "Sp"`, []TxStatement{{TxRollbackTo, "sp"}}},
+		{`SAVEPOINT U&"\0061"`, []TxStatement{{TxSavepoint, "a"}}},
+		{"RELEASE SAVEPOINT a", []TxStatement{{TxRelease, "a"}}},
+		{"RELEASE savepoint", []TxStatement{{TxRelease, "savepoint"}}},
+		{"BEGIN; INSERT INTO t VALUES ($$; COMMIT$$); COMMIT;", []TxStatement{{Op: TxBegin}, {Op: TxCommit}}},
+		{"SELECT 1 /* ; /* COMMIT */ ; */; SAVEPOINT a", []TxStatement{{TxSavepoint, "a"}}},
+		{"CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; COMMIT", []TxStatement{{Op: TxCommit}}},
+		{"DO $$BEGIN COMMIT; END$$; END", []TxStatement{{Op: TxCommit}}},
+		{"COMMIT NOW", nil},
+		{"BEGIN ISOLATION LEVEL", nil},
+		{"EXPLAIN COMMIT", nil},
+	} {
+		if got := TxControl(c.text, dialect.Postgres); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.text, got, c.want)
+		}
+	}
+}
