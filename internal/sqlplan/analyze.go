@@ -112,6 +112,7 @@ type analysis struct {
 
 	need   []TableName
 	uses   []paramUse
+	texts  []int32 // strings that may be run as statements, by their tokens
 	stmts  []*stmt
 	named  []bool // by statement: it names a registered table
 	unsure []*relation
@@ -165,7 +166,7 @@ func (a *analysis) reset() {
 			toks: a.toks, nodes: a.nodes, extra: a.extra, exprs: a.exprs, rows: a.rows, cols: a.cols,
 			idxs: a.idxs, sets: a.sets,
 		},
-		uses: a.uses[:0], stmts: a.stmts[:0], named: a.named[:0], unsure: a.unsure[:0],
+		uses: a.uses[:0], texts: a.texts[:0], stmts: a.stmts[:0], named: a.named[:0], unsure: a.unsure[:0],
 		stored: a.stored[:0], roles: a.roles[:0],
 	}
 }
@@ -192,7 +193,7 @@ func (a *analysis) run() (p *Plan, err error) {
 		return nil, &NeedMode{}
 	}
 	a.plan.Moded = moded
-	a.xml = a.f.postgres && containsFold(a.text, "_to_xml")
+	a.findTexts()
 	if !a.namesTable() {
 		return a.plan, nil
 	}
@@ -223,7 +224,7 @@ func (a *analysis) run() (p *Plan, err error) {
 // namesTable reports whether a token is a registered table's name. A text that isn't made of tokens counts
 // as well, if it mentions one.
 func (a *analysis) namesTable() bool {
-	if a.st.longTable != "" {
+	if a.st.longTable != "" || len(a.texts) > 0 {
 		return true
 	}
 	for i := range a.toks {
@@ -234,7 +235,7 @@ func (a *analysis) namesTable() bool {
 			}
 			continue
 		}
-		if a.isTableName(t) || a.isStatementText(t) {
+		if a.isTableName(t) {
 			return true
 		}
 	}
@@ -286,18 +287,18 @@ func (a *analysis) split() {
 			named := false
 			for a.toks[end].kind != tSemi && a.toks[end].kind != tEOF {
 				t := &a.toks[end]
-				named = named || a.isTableName(t) || a.isStatementText(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
+				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
 				end++
 			}
-			if named {
+			if named || a.textIn(int32(first), int32(end)) >= 0 {
 				a.refuseAt(err.rule, int(a.toks[err.tok].off))
 			}
 			a.pos = end
 			*s = stmt{kind: Other, opaque: true, tok: int32(first), end: int32(end), exprs: s.exprs}
 		}
-		named := false
+		named := a.textIn(s.tok, s.end) >= 0
 		for i := s.tok; i < s.end && !named; i++ {
-			named = a.isTableName(&a.toks[i]) || a.isStatementText(&a.toks[i])
+			named = a.isTableName(&a.toks[i])
 		}
 		a.stmts = append(a.stmts, s)
 		a.named = append(a.named, named)

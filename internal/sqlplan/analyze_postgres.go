@@ -2,7 +2,6 @@ package sqlplan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/asherah-sql/asherah-sql/tags"
 )
@@ -361,9 +360,6 @@ var sqlWords = []string{"select", "insert", "update", "delete", "merge", "copy",
 
 // isStatementText reports whether a string holds a registered table's name among words of a statement.
 func (a *analysis) isStatementText(t *token) bool {
-	if t.kind != tString || !a.f.postgres {
-		return false
-	}
 	s := a.text[t.off:t.end]
 	if v, ok := a.f.str(s, a.mode); ok {
 		s = v
@@ -403,14 +399,34 @@ var harmless = set("concat", "concat_ws", "format", "json_build_object", "jsonb_
 
 // statementArguments refuses a call of a function that may run what a string argument says.
 func (a *analysis) statementArguments(e *expr, name string) {
-	xml := strings.Contains(name, "_to_xml")
-	if e.fn.foreign || !harmless[name] || xml {
-		for i := e.aux; i < e.end; i++ {
-			if t := &a.toks[i]; a.isStatementText(t) || xml && a.mentions(t) {
-				a.refuse(RuleDynamic, i, nil)
-			}
+	if len(a.texts) == 0 || harmless[name] && !e.fn.foreign {
+		return
+	}
+	if i := a.textIn(e.aux, e.end); i >= 0 {
+		a.refuse(RuleDynamic, i, nil)
+	}
+}
+
+// findTexts notes the strings that may be run as statements.
+func (a *analysis) findTexts() {
+	if !a.f.postgres || !a.st.finder.in(a.text) && !hasUnicodeEscapes(a.text) {
+		return
+	}
+	a.xml = containsFold(a.text, "_to_xml")
+	for i := range a.toks {
+		if t := &a.toks[i]; t.kind == tString && a.isStatementText(t) {
+			a.texts = append(a.texts, int32(i))
 		}
 	}
+}
+
+// textIn returns the first of those strings between two tokens, or -1.
+func (a *analysis) textIn(tok, end int32) int32 {
+	i, _ := slices.BinarySearch(a.texts, tok)
+	if i < len(a.texts) && a.texts[i] < end {
+		return a.texts[i]
+	}
+	return -1
 }
 
 // longNames refuses names that the database would cut: what they mean then isn't known here.

@@ -256,6 +256,7 @@ func testLongTexts(t *testing.T, d dialect.Dialect) {
 		"actions":                "ALTER TABLE users ADD a int" + fill(", ADD a int"),
 		"usings":                 "SELECT * FROM users" + fill(" JOIN users USING (id)"),
 		"statements in strings":  "SELECT f('select " + fill("users ") + "') FROM users",
+		"nested calls":           strings.Repeat("SELECT f(", 1) + strings.Repeat("f(", 900) + "'users'" + fill(",'users'") + strings.Repeat(")", 900) + ") FROM users",
 		"rows of values":         "UPDATE customers SET name = 'x' FROM (VALUES (1, 2)" + fill(", (1, 2)") + ") x WHERE true",
 		"upsert conditions":      "INSERT INTO users (id, tenant_id, email) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET email = excluded.email WHERE true" + fill(" AND true"),
 	}

@@ -369,6 +369,10 @@ func (a *analysis) resultCol(rc *resultCol, sc *scope, res *result) {
 		return
 	}
 	lin := a.value(sc, rc.e)
+	if rc.e.op == opWhole {
+		res.openOf = append(res.openOf, TableName{}) // the fields of a value of the database's own
+		return
+	}
 	c := outCol{lin: lin}
 	switch {
 	case rc.alias >= 0:

@@ -337,11 +337,28 @@ func (p *parser) pgConstraints(d *ddlStmt, c *columnDef) {
 	}
 }
 
+// pgIndexElement parses a column, a call or an expression in parentheses, with its collation.
+func (p *parser) pgIndexElement() *expr {
+	at := p.pos
+	e := postgresPrefix(p)
+	switch e.op {
+	case opColumn, opFunc, opParen, opRow, opSubquery:
+	default:
+		p.pos = at
+		p.fail()
+	}
+	if p.acceptKw(kwCollate) {
+		p.anyName()
+		return p.over(opCollate, e.tok, e, nil)
+	}
+	return e
+}
+
 // pgIndexElements parses the columns and expressions of an index, with their operator classes.
 func (p *parser) pgIndexElements() []*expr {
 	m := p.exprs.mark()
 	for {
-		p.exprs.push(p.expr(bpNone))
+		p.exprs.push(p.pgIndexElement())
 		if p.is(tQuoted) || p.is(tWord) && (p.cur().kw == kwNone || p.f.words.classes[p.cur().kw] == fallback) && !p.isKw(kwNulls) {
 			p.anyName()
 			if p.accept(tLParen) {

@@ -102,8 +102,10 @@ func (p *parser) pgRight(o op, bp int, l *expr) *expr {
 // there are some, it may yet be an expression that begins with a query.
 func (p *parser) pgAtQuery() bool {
 	switch p.cur().kw {
-	case kwSelect, kwValues, kwWith, kwTable:
+	case kwSelect, kwWith, kwTable:
 		return true
+	case kwValues:
+		return p.peek(1).kind == tLParen // else a column of that name
 	}
 	return false
 }
@@ -689,7 +691,7 @@ func (p *parser) pgTypedString() bool {
 	}
 	if p.peek(n).kind == tLParen {
 		k := n + 1
-		for p.peek(k).kind == tInteger || p.peek(k).kind == tComma || p.peek(k).kind == tMinus {
+		for p.peek(k).kind == tInteger || p.peek(k).kind == tComma || p.peek(k).kind == tMinus || p.peek(k).kind == tString {
 			k++
 		}
 		if k == n+1 || p.peek(k).kind != tRParen {
@@ -939,9 +941,15 @@ func postgresTypeName(p *parser) {
 	if p.is(tLParen) {
 		p.take()
 		for {
-			p.accept(tMinus)
-			if !p.accept(tInteger) && !p.accept(tString) {
-				p.label()
+			// Any expression, for the grammar. Those that make sense are no values of columns; others stay without
+			// a role.
+			switch e := p.expr(bpNone); e.op {
+			case opNumber, opString, opColumn:
+				e.markSeen()
+			case opNeg:
+				if e.a.op == opNumber {
+					e.markSeen()
+				}
 			}
 			if !p.accept(tComma) {
 				break

@@ -417,7 +417,7 @@ func (p *parser) pgItem() *source {
 		s.call, s.lateral = true, true
 		m := p.exprs.mark()
 		for {
-			p.exprs.push(p.expr(bpNone))
+			p.exprs.push(p.pgFromCall())
 			if p.acceptKw(kwAs) {
 				p.expect(tLParen)
 				p.pgColumnTypes(s)
@@ -438,7 +438,7 @@ func (p *parser) pgItem() *source {
 	case p.pgAtCall():
 		s.call, s.lateral = true, true
 		m := p.exprs.mark()
-		p.exprs.push(p.expr(pgPostfix))
+		p.exprs.push(p.pgFromCall())
 		s.args = p.exprs.cut(m)
 	default:
 		s.name = p.pgName()
@@ -501,6 +501,19 @@ func (p *parser) pgAtCall() bool {
 		}
 		return false
 	}
+}
+
+// pgFromCall parses a function of FROM.
+func (p *parser) pgFromCall() *expr {
+	at := p.pos
+	e := postgresPrefix(p)
+	switch e.op {
+	case opFunc, opTime, opCast:
+		return e
+	}
+	p.pos = at
+	p.fail()
+	return nil
 }
 
 // pgParenItem parses an item of FROM in parentheses into s: a query, or a join.

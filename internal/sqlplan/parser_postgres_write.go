@@ -105,7 +105,7 @@ func (p *parser) pgUpsert() upsert {
 	case p.accept(tLParen):
 		m := p.exprs.mark()
 		for {
-			p.exprs.push(p.expr(bpNone))
+			p.exprs.push(p.pgIndexElement())
 			if p.is(tWord) && (p.cur().kw == kwNone || p.f.words.classes[p.cur().kw] == fallback) || p.is(tQuoted) {
 				p.anyName() // an operator class
 			}
