@@ -188,6 +188,19 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		return
 	}
 	if len(res.openOf) > 0 {
+		if in.hasCols && res.encrypted() == nil {
+			// Whatever they are, no column among them is encrypted: they may go to plain columns.
+			plain := true
+			for i, c := range a.insertColumns(w, in) {
+				if c != nil && c.Encrypted {
+					a.refuse(RuleStoredSelect, in.cols[i], c)
+				}
+				plain = plain && (c == nil || !w.isPartition(c))
+			}
+			if plain {
+				return
+			}
+		}
 		a.needAll(res.openOf, in.sel.tok)
 		return
 	}

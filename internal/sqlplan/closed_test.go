@@ -3,13 +3,15 @@ package sqlplan
 import (
 	"errors"
 	"testing"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
 // The tests of this file break the analysis on purpose: whatever it doesn't know must refuse.
 
 // analyseTree parses a text, lets change spoil the tree, and analyses it.
-func analyseTree(query string, change func(a *analysis)) (err error) {
-	an := testAnalyzer()
+func analyseTree(d dialect.Dialect, query string, change func(a *analysis)) (err error) {
+	an := analyzerOf(d)
 	a := &analysis{parser: parser{f: an.f, text: query}, st: an.current(), plan: &Plan{}}
 	defer func() {
 		if r := recover(); r != nil {
@@ -31,10 +33,15 @@ func analyseTree(query string, change func(a *analysis)) (err error) {
 
 func wantUnaccounted(t *testing.T, query string, change func(a *analysis)) {
 	t.Helper()
-	if err := analyseTree(query, func(*analysis) {}); err != nil {
+	wantUnaccountedOf(t, dialect.SQLite, query, change)
+}
+
+func wantUnaccountedOf(t *testing.T, d dialect.Dialect, query string, change func(a *analysis)) {
+	t.Helper()
+	if err := analyseTree(d, query, func(*analysis) {}); err != nil {
 		t.Fatalf("%s: %v before it is spoilt", query, err)
 	}
-	err := analyseTree(query, change)
+	err := analyseTree(d, query, change)
 	var r *RefusedError
 	if !errors.As(err, &r) || r.Rule != RuleUnaccounted {
 		t.Errorf("%s: got %v, want %s", query, err, RuleUnaccounted)
@@ -59,6 +66,27 @@ func TestAPartThatTheAnalysisForgetsIsRefused(t *testing.T) {
 		func(a *analysis) { a.stmts[0].ins.upserts = nil })
 	wantUnaccounted(t, "SELECT count(*) FILTER (WHERE id > 5) FROM users",
 		func(a *analysis) { a.stmts[0].sel.cores[0].cols[0].e.fn.filter = nil })
+}
+
+func TestAPartOfPostgreSQLThatTheAnalysisForgetsIsRefused(t *testing.T) {
+	want := func(query string, change func(a *analysis)) {
+		t.Helper()
+		wantUnaccountedOf(t, dialect.Postgres, query, change)
+	}
+	want("SELECT DISTINCT ON (id) name FROM users", func(a *analysis) { a.stmts[0].sel.cores[0].on = nil })
+	want("SELECT 1 FROM users TABLESAMPLE SYSTEM (10)", func(a *analysis) { a.stmts[0].sel.cores[0].from[0].args = nil })
+	want("SELECT 1 FROM users u JOIN logs l ON l.id = u.id", func(a *analysis) { a.stmts[0].sel.cores[0].from[0].nested[1].on = nil })
+	want("SELECT 1 FROM users, ROWS FROM (f(1), f(2))", func(a *analysis) {
+		s := a.stmts[0].sel.cores[0].from[1]
+		s.args = s.args[:1]
+	})
+	want("MERGE INTO users u USING logs l ON u.id = 1 WHEN MATCHED AND l.id = 2 THEN DELETE", func(a *analysis) { a.stmts[0].merge.whens[0].cond = nil })
+	want("MERGE INTO users u USING logs l ON u.id = 1 WHEN MATCHED THEN UPDATE SET name = 'x'", func(a *analysis) { a.stmts[0].merge.whens = nil })
+	want("UPDATE users SET extra[1] = NULL", func(a *analysis) { a.stmts[0].upd.set[0].subs = nil })
+	want("DELETE FROM users USING logs, generate_series(1, 2)", func(a *analysis) { a.stmts[0].del.using = nil })
+	want("INSERT INTO users (name) VALUES (TRUE)", func(a *analysis) { a.stmts[0].ins.sel = nil })
+	want("WITH d AS (DELETE FROM logs WHERE id = 1 RETURNING id) SELECT name FROM users", func(a *analysis) { a.stmts[0].sel.with.ctes = nil })
+	want("SELECT id FROM users WHERE id = ANY(ARRAY[1, 2])", func(a *analysis) { a.stmts[0].sel.cores[0].where.b.list = nil })
 }
 
 func TestEditsThatOverlapAreRefused(t *testing.T) {

@@ -13,8 +13,10 @@
 // columns to the outputs (lineage.go), plans the statement kinds (analyze_*.go) and fills a [Plan] (plan.go).
 // The reasons for refusals are constants in refuse.go.
 //
-// What differs between databases is data: the lexer's modes and the facts in dialect_sqlite.go. Adding a
-// database means adding such a file.
+// What differs between databases is data and a few functions with the same names in each: the facts in
+// dialect_sqlite.go and dialect_postgres.go, with PostgreSQL's tokens and grammar in lexer_postgres.go and
+// parser_postgres*.go. What of a connection's settings decides how a text is read is a [Mode]. Adding a
+// database means adding such files.
 //
 // Argument values never reach this package, and no text of a literal appears in its errors.
 package sqlplan

@@ -169,7 +169,7 @@ var remedies = map[string]string{
 	RuleUnaccounted:  "rewrite the statement in the supported forms",
 
 	RuleAmbiguousTable:   "qualify the table with its schema",
-	RuleAmbiguousColumn:  "qualify the column with its table",
+	RuleAmbiguousColumn:  "qualify the column with its table, and spell it as it is registered",
 	RuleUnknownQualifier: "use the table's alias or name as the statement gives it",
 	RuleUnknownColumns:   "name the columns",
 	RuleHiddenTarget:     "give the common table expression another name",
