@@ -661,6 +661,12 @@ func (p *parser) pgReference() *expr {
 	}
 	last := int32(p.pos) - 1
 	if p.is(tLParen) {
+		if parts == 1 && class == nameWord {
+			switch p.toks[tok].kw {
+			case kwTypeWord, kwSetof, kwInterval, kwBetween, kwPrecision, kwValues:
+				p.fail() // no function has such a name
+			}
+		}
 		return p.pgCall(tok, last)
 	}
 	if class == funcWord && parts == 1 || parts > 4 {
