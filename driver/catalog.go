@@ -205,6 +205,10 @@ func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tabl
 			continue
 		}
 		if err := c.check(t, info); err != nil {
+			// Not remembered: it will be mended from outside.
+			c.mu.Lock()
+			delete(c.tables, folded(sqlplan.TableName{Schema: t.Schema, Name: t.Name}))
+			c.mu.Unlock()
 			return err
 		}
 		c.mu.Lock()

@@ -54,7 +54,7 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 			// The table has changed since its columns were read. With its present columns the same text may
 			// be understood; if it isn't the same text any more, the result can't be.
 			c.core.catalog.forget()
-			now, perr := c.plan(ctx, query)
+			now, perr := c.replan(ctx, query)
 			if perr != nil || now.text != s.text || fits(now.plan, names) != nil {
 				return nil, errors.Join(err, r.Close())
 			}
@@ -69,6 +69,24 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 	}
 	r.names = names
 	return r, nil
+}
+
+// replan plans a statement while its rows are open. Where a connection may be busy with them, the tables are
+// read on a short-lived one.
+func (c *conn) replan(ctx context.Context, query string) (*statement, error) {
+	if c.core.catalog.db.oneWriter {
+		return c.plan(ctx, query)
+	}
+	if pooled(c.core.base) {
+		return nil, errors.New("no connection to read the tables on")
+	}
+	inner, err := c.core.base.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	other := &conn{core: c.core, inner: inner, state: c.state, mode: c.mode}
+	s, err := other.plan(ctx, query)
+	return s, both(err, inner.Close())
 }
 
 // fits compares a result's columns with what the plan expects of it.
