@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
+	"github.com/asherah-sql/asherah-sql/metastore"
 )
 
 // postgresColumns finds the table ($1 schema or ”, $2 name) as a statement would, first match in the search
@@ -64,7 +65,11 @@ func (c postgresColumn) width(encoding string) width {
 	if c.typmod > 4 {
 		w.chars = c.typmod - 4
 	}
-	if encoding != "UTF8" && encoding != "SQL_ASCII" {
+	switch encoding {
+	case "UTF8":
+	case "SQL_ASCII": // which knows no characters: it counts bytes, and keeps them
+		w.chars, w.bytes = 0, w.chars
+	default:
 		w.maxRune = '\u007f'
 	}
 	return w
@@ -95,6 +100,9 @@ func locatePostgres(ctx context.Context, q Querier, schema, table string) (*keyT
 		return nil, errors.New("sqlstore: the search path names no schema that exists: name the key table schema.table")
 	}
 	t := postgresTable(schema, table)
+	if encoding == "SQL_ASCII" {
+		t.create = postgresCreate(t.name, table, 4*metastore.MaxIDLen)
+	}
 	if len(cols) == 0 {
 		return t, nil
 	}
@@ -124,10 +132,16 @@ func postgresTable(schema, table string) *keyTable {
 	return &keyTable{
 		schema: schema,
 		name:   name,
-		create: []string{
-			`CREATE TABLE ` + name + ` (id VARCHAR(255) COLLATE "C" NOT NULL, created TIMESTAMPTZ NOT NULL, key_record TEXT NOT NULL, PRIMARY KEY (id, created))`,
-			`CREATE INDEX IF NOT EXISTS ` + dialect.Postgres.QuoteIdent(indexName(table)) + ` ON ` + name + ` (created)`,
-		},
+		create: postgresCreate(name, table, metastore.MaxIDLen),
+	}
+}
+
+// postgresCreate is the DDL for a table whose ids have up to length characters, or bytes in a database
+// without an encoding.
+func postgresCreate(name, table string, length int) []string {
+	return []string{
+		fmt.Sprintf(`CREATE TABLE %s (id VARCHAR(%d) COLLATE "C" NOT NULL, created TIMESTAMPTZ NOT NULL, key_record TEXT NOT NULL, PRIMARY KEY (id, created))`, name, length),
+		`CREATE INDEX IF NOT EXISTS ` + dialect.Postgres.QuoteIdent(indexName(table)) + ` ON ` + name + ` (created)`,
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/go-sql-driver/mysql"
+	"github.com/go-sql-driver/mysql"
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -23,6 +23,10 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(racerVar) != "" {
 		os.Exit(racer())
+	}
+	// It would tell of every connection that a test cuts.
+	if err := mysql.SetLogger(&mysql.NopLogger{}); err != nil {
+		panic(err)
 	}
 	testserver.Main(m)
 }
