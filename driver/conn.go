@@ -137,7 +137,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		rows, err := callQuery(ctx, c.inner, query, args)
 		return rows, c.noted(err)
 	}
-	if err := s.oneResult(); err != nil {
+	if err := s.oneResult(c.core.catalog.db.lastResult); err != nil {
 		return nil, err
 	}
 	if len(args) > 0 && s.skips.Load() {

@@ -34,6 +34,8 @@ type database struct {
 	spells bool
 	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
 	loose bool
+	// lastResult: of a text of several statements, a query delivers the last one's rows, not the first one's.
+	lastResult bool
 	// named: arguments have names. Otherwise a name that the program gives is passed on and means nothing.
 	named bool
 	// read returns a table of the database; nil when there is none.
@@ -48,7 +50,7 @@ type database struct {
 
 var databases = map[dialect.Dialect]*database{
 	dialect.SQLite: {
-		oneWriter: true, place: placeSQLite, version: versionSQLite, named: true,
+		oneWriter: true, place: placeSQLite, version: versionSQLite, named: true, lastResult: true,
 		read: readSQLite, check: checkSQLite, exact: exactSQLite,
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},

@@ -283,10 +283,18 @@ func (c *conn) upsertable(ctx context.Context, query string, s *statement) error
 	return nil
 }
 
-// oneResult refuses to query a text of several statements that return rows, when one of them is to be opened:
-// which of the results a driver delivers, and in which order, differs.
-func (s *statement) oneResult() error {
-	if s.rows < 2 || !s.decodes {
+// oneResult refuses to query a text of several statements when the rows to be opened aren't sure to be those that
+// the driver delivers: the last statement's, or the first one's, and never one of several.
+func (s *statement) oneResult(last bool) error {
+	n := len(s.plan.Statements)
+	if !s.decodes || n < 2 {
+		return nil
+	}
+	at := 0
+	if last {
+		at = n - 1
+	}
+	if s.rows < 2 && s.plan.OutputStatement == at {
 		return nil
 	}
 	st := s.plan.Statements[s.plan.OutputStatement]

@@ -126,7 +126,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.s.oneResult(); err != nil {
+	if err := s.s.oneResult(s.c.core.catalog.db.lastResult); err != nil {
 		return nil, err
 	}
 	var res driver.Rows
