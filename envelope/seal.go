@@ -63,7 +63,7 @@ func endBound(s *scratch, dst []byte, b *Binding, err error) ([]byte, error) {
 	dst = slices.Grow(dst, textPrefix+n)
 	dst = appendBoundPrefix(dst, b.Encoding, b.Epoch, b.Token)
 	if b.Encoding == EncodingText {
-		return appendBase64URL(dst, s.buf), nil
+		return base64url.AppendEncode(dst, s.buf), nil
 	}
 	return append(dst, s.buf...), nil
 }
