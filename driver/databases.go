@@ -25,6 +25,8 @@ type database struct {
 	// a connection until a text holds modeWord; with modeWord empty it is asked for each time.
 	mode     func(ctx context.Context, conn rawConn) (sqlplan.Mode, error)
 	modeWord string
+	// usual is the mode of a server of today that nobody has set otherwise. For Explain, which has none to ask.
+	usual sqlplan.Mode
 	// charset says why texts with bytes from 0x80 on can't be read in the connection's character set; names:
 	// those of registered tables are such texts. nil: they always can. It is kept for a connection until a
 	// text holds one of charsetWords.
@@ -55,11 +57,11 @@ var databases = map[dialect.Dialect]*database{
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},
 	dialect.Postgres: {
-		mode: modePostgres, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
+		mode: modePostgres, usual: sqlplan.Mode{Known: true}, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
 		read: readPostgres, check: checkPostgres, exact: exactPostgres, quote: quotePostgres,
 	},
 	dialect.MySQL: {
-		mode: modeMySQL, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
+		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
 		spells: true, loose: true,
 		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},
