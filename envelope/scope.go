@@ -250,8 +250,8 @@ func (sc *Scope) AppendOpen(ctx context.Context, dst []byte, partition string, r
 func (sc *Scope) appendOpen(ctx context.Context, dst []byte, partition string, record []byte, b *Binding) ([]byte, error) {
 	s, f := sc.scratch(), sc.keys.f
 	defer s.wipe()
-	r, err := f.parseFor(s, record, partition, b)
-	if err != nil {
+	var r boundRecord
+	if err := f.parseFor(s, &r, record, partition, b); err != nil {
 		return nil, err
 	}
 	if d := sc.opening.find(&r); d != nil {
