@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -36,6 +37,60 @@ func TestContractThroughPgBouncer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// bytesQuerier gives results as drivers do that take everything for bytes, as lib/pq does with what isn't text.
+type bytesQuerier struct{ db *sql.DB }
+
+func (q bytesQuerier) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := q.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (q bytesQuerier) Query(ctx context.Context, query string, args ...any) ([][]any, error) {
+	rows, err := q.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var all [][]any
+	for rows.Next() {
+		values, dest := make([][]byte, len(columns)), make([]any, len(columns))
+		for i := range values {
+			dest[i] = &values[i]
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		row := make([]any, len(values))
+		for i, v := range values {
+			if v != nil { // else NULL
+				row[i] = v
+			}
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
+}
+
+func TestContractOverADriverThatAnswersWithBytes(t *testing.T) {
+	eachServer(t, func(t *testing.T, s server) {
+		db := s.fresh(t)
+		metastoretest.Run(t, func(t *testing.T) metastore.Store {
+			st := must(sqlstore.NewOver(bytesQuerier{db}, s.dialect, sqlstore.WithTable(fmt.Sprintf("keys_%d", tables.Add(1)))))
+			if created, err := st.Ensure(t.Context()); !created || err != nil {
+				t.Fatal(created, err)
+			}
+			return st
+		})
+	})
 }
 
 // TestATableThatComesEarlierInThePathLater is never used by a store that has found its own.
