@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
@@ -34,6 +37,13 @@ func quickstart(t *testing.T, dsn string) (out, dir string) {
 func onEach(t *testing.T, test func(t *testing.T, dsn string)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, "") })
 	t.Run("postgres", func(t *testing.T) { test(t, testserver.Postgres(t).DSN("")) })
+	t.Run("postgres, key=value", func(t *testing.T) {
+		cfg, err := pgconn.ParseConfig(testserver.Postgres(t).DSN(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, fmt.Sprintf("host='%s' port=%d user='%s' password='%s' dbname='%s' sslmode=disable", cfg.Host, cfg.Port, cfg.User, cfg.Password, cfg.Database))
+	})
 }
 
 func TestMain(m *testing.M) {
