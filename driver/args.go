@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -82,13 +83,16 @@ func (c *conn) convert(nv *driver.NamedValue, check driver.NamedValueChecker, cc
 // convertColumn is what database/sql does with a statement's ColumnConverter.
 func convertColumn(nv *driver.NamedValue, cc columnConverter, want int) error {
 	index := nv.Ordinal - 1
-	if want <= index {
+	if want >= 0 && want <= index {
 		return nil
 	}
 	if vr, ok := nv.Value.(driver.Valuer); ok {
-		v, err := driver.DefaultParameterConverter.ConvertValue(vr)
+		v, err := callValuer(vr)
 		if err != nil {
 			return err
+		}
+		if !driver.IsValue(v) {
+			return fmt.Errorf("non-subset type %T returned from Value", v)
 		}
 		nv.Value = v
 	}
@@ -102,6 +106,16 @@ func convertColumn(nv *driver.NamedValue, cc columnConverter, want int) error {
 	}
 	nv.Value = v
 	return nil
+}
+
+var valuerType = reflect.TypeFor[driver.Valuer]()
+
+// callValuer takes a nil pointer to a type whose own method has no pointer receiver for NULL.
+func callValuer(v driver.Valuer) (driver.Value, error) {
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() && rv.Type().Elem().Implements(valuerType) {
+		return nil, nil
+	}
+	return v.Value()
 }
 
 var errNamedTwice = errors.New("two arguments of one name")

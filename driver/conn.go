@@ -26,6 +26,9 @@ type conn struct {
 	inTx          bool // a transaction is believed to be open; see tx.go
 	closed        bool
 
+	recent recentPlans
+	spare  *sealing // of an execution that has ended, for the next one; nil: none
+
 	mode          sqlplan.Mode // the settings that decide how a text is read, when they were last asked for
 	charsetOK     bool         // texts with bytes from 0x80 on are read as they stand
 	charsetVaries bool         // a text has changed, or may have changed, the character set
@@ -137,7 +140,7 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 		rows, err := callQuery(ctx, c.inner, query, args)
 		return rows, c.noted(err)
 	}
-	if err := s.oneResult(); err != nil {
+	if err := s.oneResult(c.core.catalog.db.lastResult); err != nil {
 		return nil, err
 	}
 	if len(args) > 0 && s.skips.Load() {

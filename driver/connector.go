@@ -173,11 +173,13 @@ func newConnector(base driver.Connector, d dialect.Dialect, cfg Config) (*connec
 	if c.plans, err = newPlans(&c.core); err != nil {
 		return nil, err
 	}
-	c.driver = New(base.Driver(), d)
+	if under := base.Driver(); under != nil {
+		c.driver = New(under, d)
+	}
 	return c, nil
 }
 
-// Driver returns the wrapper of the base connector's driver.
+// Driver returns the wrapper of the base connector's driver, nil if that connector knows none.
 func (c *connector) Driver() driver.Driver { return c.driver }
 
 // Close gives the connector's reference to its keys back and closes the base connector. Connections that

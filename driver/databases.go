@@ -25,6 +25,8 @@ type database struct {
 	// a connection until a text holds modeWord; with modeWord empty it is asked for each time.
 	mode     func(ctx context.Context, conn rawConn) (sqlplan.Mode, error)
 	modeWord string
+	// usual is the mode of a server of today that nobody has set otherwise. For Explain, which has none to ask.
+	usual sqlplan.Mode
 	// charset says why texts with bytes from 0x80 on can't be read in the connection's character set; names:
 	// those of registered tables are such texts. nil: they always can. It is kept for a connection until a
 	// text holds one of charsetWords.
@@ -34,6 +36,8 @@ type database struct {
 	spells bool
 	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
 	loose bool
+	// lastResult: of a text of several statements, a query delivers the last one's rows, not the first one's.
+	lastResult bool
 	// named: arguments have names. Otherwise a name that the program gives is passed on and means nothing.
 	named bool
 	// read returns a table of the database; nil when there is none.
@@ -48,16 +52,16 @@ type database struct {
 
 var databases = map[dialect.Dialect]*database{
 	dialect.SQLite: {
-		oneWriter: true, place: placeSQLite, version: versionSQLite, named: true,
+		oneWriter: true, place: placeSQLite, version: versionSQLite, named: true, lastResult: true,
 		read: readSQLite, check: checkSQLite, exact: exactSQLite,
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},
 	dialect.Postgres: {
-		mode: modePostgres, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
+		mode: modePostgres, usual: sqlplan.Mode{Known: true}, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
 		read: readPostgres, check: checkPostgres, exact: exactPostgres, quote: quotePostgres,
 	},
 	dialect.MySQL: {
-		mode: modeMySQL, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
+		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
 		spells: true, loose: true,
 		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},

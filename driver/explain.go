@@ -46,7 +46,8 @@ type ExplainedOutput struct {
 
 // Explain analyses a statement without a database: what would be sealed, opened, looked up and rewritten, or
 // the *RefusedError with place, rule and remedy. The columns of `*`, and of an INSERT without a column list,
-// are taken to be the model's. schema nil means tags.Default().
+// are taken to be the model's, and the settings that decide how a text is read (PostgreSQL's
+// standard_conforming_strings, MySQL's sql_mode) those of a server that nobody has set otherwise. schema nil means tags.Default().
 func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation, error) {
 	if schema == nil {
 		schema = tags.Default()
@@ -57,7 +58,7 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 	}
 	p := passThrough
 	if a.Mentions(query) {
-		if p, err = a.Analyze(query, sqlplan.Mode{}, nil); err != nil {
+		if p, err = a.Analyze(query, usualMode(d), nil); err != nil {
 			return nil, refusal(err)
 		}
 	}
@@ -111,6 +112,13 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 		e.Outputs = append(e.Outputs, x)
 	}
 	return e, nil
+}
+
+func usualMode(d dialect.Dialect) sqlplan.Mode {
+	if db := databases[d]; db != nil {
+		return db.usual
+	}
+	return sqlplan.Mode{}
 }
 
 // String gives the explanation as a few lines for a person.

@@ -138,3 +138,20 @@ func TestFormatAsherah(t *testing.T) {
 	}
 	db.sealed(t)
 }
+
+// A query of several statements delivers one result. Where that isn't the one to be opened, nothing is sent.
+func TestAQueryWhoseResultWouldNotBeDeliveredIsRefused(t *testing.T) {
+	db := open(t)
+	ctx := tenant("acme")
+	db.mustExec(t, ctx, insert, 1, "acme", secret)
+	_, err := db.QueryContext(ctx, `SELECT email FROM users; UPDATE users SET name = 'changed'`)
+	if !errors.Is(err, asherah.ErrRefused) {
+		t.Errorf("got %v", err)
+	}
+	if got := dump(t, ctx, db.plain, `SELECT coalesce(name, 'as it was') FROM users`); got != "as it was\n" {
+		t.Errorf("the refused text was sent: %q", got)
+	}
+	if got := dump(t, ctx, db.DB, `UPDATE users SET name = 'changed'; SELECT email FROM users`); got != secret+"\n" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -129,12 +129,15 @@ func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
 func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 	p := c.core.plans
 	schema, catalog := p.schema.Version(), c.core.catalog.version.Load()
-	// Statements that pass come first: theirs is the cost that nobody has agreed to.
-	if s, ok := p.passing.Get(query); ok && s.schema == schema {
+	if s := c.recent.get(query, schema, catalog); s != nil {
 		return s, nil
 	}
+	// Statements that pass come first: theirs is the cost that nobody has agreed to.
+	if s, ok := p.passing.Get(query); ok && s.schema == schema {
+		return c.recent.put(query, s), nil
+	}
 	if s, ok := p.touching.Get(query); ok && s.schema == schema && s.catalog == catalog {
-		return s, nil
+		return c.recent.put(query, s), nil
 	}
 	s := &statement{plan: passThrough, text: query, schema: schema, catalog: catalog}
 	if p.analyzer.Mentions(query) {
@@ -159,9 +162,9 @@ func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 		// A text with a literal in an encrypted position is a secret: it is kept nowhere. One whose meaning
 		// depends on a setting is read anew each time.
 	case s.passes():
-		p.passing.Put(query, s)
+		p.passing.Put(query, c.recent.put(query, s))
 	default:
-		p.touching.Put(query, s)
+		p.touching.Put(query, c.recent.put(query, s))
 	}
 	return s, nil
 }
@@ -283,10 +286,18 @@ func (c *conn) upsertable(ctx context.Context, query string, s *statement) error
 	return nil
 }
 
-// oneResult refuses to query a text of several statements that return rows, when one of them is to be opened:
-// which of the results a driver delivers, and in which order, differs.
-func (s *statement) oneResult() error {
-	if s.rows < 2 || !s.decodes {
+// oneResult refuses to query a text of several statements when the rows to be opened aren't sure to be those that
+// the driver delivers: the last statement's, or the first one's, and never one of several.
+func (s *statement) oneResult(last bool) error {
+	n := len(s.plan.Statements)
+	if !s.decodes || n < 2 {
+		return nil
+	}
+	at := 0
+	if last {
+		at = n - 1
+	}
+	if s.rows < 2 && s.plan.OutputStatement == at {
 		return nil
 	}
 	st := s.plan.Statements[s.plan.OutputStatement]

@@ -176,3 +176,32 @@ type document struct {
 }
 
 func (document) TableName() string { return "documents" }
+
+// What one execution leaves on its connection must not reach the next one, whichever way it ended.
+func TestExecutionsOfOneConnectionAreApart(t *testing.T) {
+	db := open(t)
+	db.SetMaxOpenConns(1)
+	ctx := tenant("acme")
+	long := strings.Repeat("l", 10<<10)
+	for i := range 3 {
+		db.mustExec(t, ctx, `DELETE FROM users`)
+		db.mustExec(t, ctx, `INSERT INTO users (id, tenant_id, email, ssn, age) VALUES (1, 'acme', ?, ?, ?)`, "mail", "number", 41)
+		// Refused after the first of its values was sealed.
+		if _, err := db.ExecContext(ctx, `INSERT INTO users (id, tenant_id, email, age) VALUES (2, 'acme', ?, ?)`, secret, "no number"); err == nil {
+			t.Fatal("a text was taken for a number")
+		}
+		db.mustExec(t, ctx, `INSERT INTO users (id, tenant_id, name, email) VALUES (?, ?, ?, ?)`, 3, "acme", "plain", nil)
+		db.mustExec(t, ctx, `UPDATE users SET name = ? WHERE id = ?`, "other", 1)
+		db.mustExec(t, ctx, `INSERT INTO users (id, tenant_id, email, ssn) VALUES (?, ?, ?, ?)`, 4, "acme", long, "")
+		if _, err := db.ExecContext(tenant("globex"), `INSERT INTO users (tenant_id, email) VALUES (?, ?)`, "acme", secret); !errors.Is(err, asherah.ErrPartitionMismatch) {
+			t.Fatalf("round %d: %v", i, err)
+		}
+		db.mustExec(t, ctx, `INSERT INTO users (id, ssn) VALUES (?, ?)`, 5, "last")
+		want := "1|other|mail|number|41\n3|plain|NULL|NULL|NULL\n4|NULL|" + long + "||NULL\n5|NULL|NULL|last|NULL\n"
+		if got := dump(t, ctx, db, `SELECT id, name, email, ssn, age FROM users WHERE id <> 5 ORDER BY id`) +
+			dump(t, ctx, db, `SELECT id, name, NULL, ssn, age FROM users WHERE id = 5`); got != want {
+			t.Errorf("round %d: got %s", i, got)
+		}
+		db.sealed(t)
+	}
+}

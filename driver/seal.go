@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/asherah-sql/asherah-sql/envelope"
@@ -43,6 +42,9 @@ type sealing struct {
 	byValue []any         // by value; nil unless literals are sealed
 
 	buffer []byte // a value's text, wiped at the end
+
+	kept   *envelope.Scope   // of the execution before, to be used again; it holds no keys
+	keptOf *envelope.Overlay // whose it is; nil: the factory's
 }
 
 // sealedValue is what is sent in a parameter's place, if set.
@@ -62,7 +64,10 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	if s.sends(args, skip) {
 		return outgoing{query: s.text, args: args}, convertible(args)
 	}
-	x := sealings.Get().(*sealing)
+	x := c.spare
+	if c.spare = nil; x == nil {
+		x = new(sealing)
+	}
 	x.c, x.ctx, x.query, x.s, x.args, x.skip, x.force = c, ctx, query, s, args, skip, c.core.inForce(ctx)
 	defer x.end()
 	var err error
@@ -111,24 +116,28 @@ func (s *statement) sends(args []driver.NamedValue, skip int) bool {
 	return true
 }
 
-// sealings are executions that have ended: their memory is used again.
-var sealings = sync.Pool{New: func() any { return new(sealing) }}
-
-// maxKeptText is the longest text, in bytes, whose buffer is used again.
-const maxKeptText = 64 << 10
+// What an idle connection keeps of the memory of an execution, at most: bytes of a text's buffer, parameters.
+const (
+	maxKeptText   = 4 << 10
+	maxKeptParams = 256
+)
 
 // end wipes what the execution has left of keys and plaintext.
 func (x *sealing) end() {
 	if x.scope != nil {
-		x.scope.Close()
+		x.scope.Reset()
 	}
 	clear(x.buffer[:cap(x.buffer)])
 	if cap(x.buffer) > maxKeptText {
 		x.buffer = nil
 	}
 	clear(x.byParam)
-	*x = sealing{at: x.at[:0], byParam: x.byParam[:0], buffer: x.buffer[:0]}
-	sealings.Put(x)
+	if cap(x.byParam) > maxKeptParams {
+		x.at, x.byParam = nil, nil
+	}
+	c := x.c
+	*x = sealing{at: x.at[:0], byParam: x.byParam[:0], buffer: x.buffer[:0], kept: x.kept, keptOf: x.keptOf}
+	c.spare = x
 }
 
 // values seals every value of the plan. A parameter that stands in several places goes to one column under
@@ -179,7 +188,10 @@ func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err err
 		return nil, "", err
 	}
 	if x.scope == nil {
-		x.scope = x.c.scope()
+		if x.keptOf != x.c.overlay || x.kept == nil {
+			x.kept, x.keptOf = x.c.scope(), x.c.overlay
+		}
+		x.scope = x.kept
 		if len(x.s.plan.Values) == 1 {
 			x.scope.Single()
 		}

@@ -110,4 +110,9 @@ func TestExplain(t *testing.T) {
 	if !errors.As(err, &r) || r.Column != "email" || r.Offset == 0 {
 		t.Errorf("err = %v", err)
 	}
+	// What a backslash means depends on a setting of the connection; the usual one is assumed.
+	const backslash = `UPDATE users SET email = 'a\', name = 'b' WHERE tenant_id = 'acme'`
+	if e, err = asherah.Explain(s, dialect.Postgres, backslash); err != nil || len(e.Values) != 1 || e.Values[0].Column != "email" {
+		t.Errorf("%+v, %v", e, err)
+	}
 }

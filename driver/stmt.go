@@ -14,7 +14,7 @@ type stmt struct {
 	s     *statement
 	inner driver.Stmt
 	text  string // what inner was prepared from
-	want  int    // arguments that inner takes, -1 when it can't tell
+	want  int    // what inner.NumInput said last; -1 when it can't tell
 }
 
 var (
@@ -29,11 +29,13 @@ func (c *conn) prepare(ctx context.Context, query string, s *statement) (driver.
 	if err != nil {
 		return nil, c.noted(err)
 	}
-	return &stmt{c: c, query: query, s: s, inner: inner, text: s.text, want: inner.NumInput()}, nil
+	return &stmt{c: c, query: query, s: s, inner: inner, text: s.text, want: -1}, nil
 }
 
-// NumInput is the number of arguments that the program gives: without those that the plan adds.
+// NumInput is the number of arguments that the program gives: without those that the plan adds. database/sql
+// asks before it converts arguments, at each execution, and the wrapped statement is asked as often.
 func (s *stmt) NumInput() int {
+	s.want = s.inner.NumInput()
 	n := s.want
 	if n < 0 {
 		return n
@@ -126,7 +128,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	if err := s.refresh(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.s.oneResult(); err != nil {
+	if err := s.s.oneResult(s.c.core.catalog.db.lastResult); err != nil {
 		return nil, err
 	}
 	var res driver.Rows
@@ -172,7 +174,7 @@ func (s *stmt) refresh(ctx context.Context) error {
 		return err
 	}
 	old := s.inner
-	s.inner, s.text, s.want = inner, now.text, inner.NumInput()
+	s.inner, s.text, s.want = inner, now.text, -1
 	return old.Close()
 }
 

@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"strings"
@@ -53,6 +54,9 @@ const (
 	binaryPrefix = 2 + 1 + tokenBinaryLen
 )
 
+// base64url is strict about the bits that a last character has too many.
+var base64url = base64.RawURLEncoding.Strict()
+
 // parseBound takes a record apart. Its body is decoded, or copied, into buf's
 // spare capacity, so that what the caller does to the record's memory afterwards
 // doesn't matter; the extended buf is returned, also with an error. The token
@@ -76,7 +80,7 @@ func (r *boundRecord) parse(record []byte, enc Encoding, buf []byte) (_ []byte, 
 		} else if text, err = r.parseTextToken(record); err != nil {
 			return buf, err
 		}
-		if buf, err = appendFromBase64URL(buf, text); err != nil {
+		if buf, err = appendBase64URL(buf, text); err != nil {
 			return buf, err
 		}
 	case EncodingBinary:
@@ -176,7 +180,7 @@ func (r *boundRecord) append(dst []byte, enc Encoding) []byte {
 		return r.appendBody(dst)
 	}
 	body := r.appendBody(nil)
-	return appendBase64URL(r.appendPrefix(dst, enc), body)
+	return base64url.AppendEncode(r.appendPrefix(dst, enc), body)
 }
 
 func (r *boundRecord) appendBody(dst []byte) []byte {
@@ -245,6 +249,21 @@ func cutItem(b []byte) (item, rest []byte, err error) {
 		return nil, nil, malformed("cut off in a name")
 	}
 	return b[:n], b[n:], nil
+}
+
+// appendBase64URL appends the decoded text to dst.
+func appendBase64URL(dst, text []byte) ([]byte, error) {
+	// The decoder skips line breaks, and then a record could be written in
+	// many ways.
+	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+		return dst, malformed("a line break in base64url")
+	}
+	at := len(dst)
+	out, err := base64url.AppendDecode(dst, text)
+	if err != nil {
+		return dst[:at], malformed("not base64url without padding")
+	}
+	return out, nil
 }
 
 // IsBound reports whether a value looks like a bound record of this encoding,

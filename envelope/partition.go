@@ -104,8 +104,8 @@ func (n *naming) withSuffix(core, suffix string) string {
 
 // acceptsSuffix reports whether records made under this suffix are read: one's
 // own, none, and the ones on the list.
-func (n *naming) acceptsSuffix(suffix string) bool {
-	return suffix == "" || suffix == n.suffix || slices.Contains(n.accept, suffix)
+func (n *naming) acceptsSuffix(suffix []byte) bool {
+	return len(suffix) == 0 || string(suffix) == n.suffix || slices.Contains(n.accept, string(suffix))
 }
 
 // accepts reports whether id is an intermediate key id of this partition: the
@@ -127,7 +127,7 @@ func (n *naming) accepts(id, partition string) bool {
 		return true
 	}
 	suffix, ok := strings.CutPrefix(rest, "_")
-	return ok && suffix != "" && n.acceptsSuffix(suffix)
+	return ok && suffix != "" && n.acceptsSuffix([]byte(suffix))
 }
 
 // partitionOf returns the partition of an intermediate key id of this service

@@ -64,13 +64,23 @@ func (sc *Scope) Single() { sc.single = true }
 // Close wipes the scope's data keys. Every later use is ErrClosed. Further calls
 // do nothing.
 func (sc *Scope) Close() {
+	sc.Reset()
 	sc.closed = true
+	if sc.work != nil {
+		sc.work.put()
+		sc.work = nil
+	}
+}
+
+// Reset wipes the scope's data keys and makes it a new one, for another
+// statement: it takes no data key and nothing else over from before.
+func (sc *Scope) Reset() {
 	for _, d := range sc.sealing {
 		d.key.close(sc.keys.f)
 	}
 	sc.opening.close(sc.keys.f)
-	sc.sealing, sc.readers = nil, nil
-	if sc.work != nil {
+	sc.sealing, sc.readers, sc.one, sc.single, sc.opening = nil, nil, [1]reader{}, false, openingKeys{}
+	if sc.work != nil && !sc.work.small() {
 		sc.work.put()
 		sc.work = nil
 	}
@@ -240,8 +250,8 @@ func (sc *Scope) AppendOpen(ctx context.Context, dst []byte, partition string, r
 func (sc *Scope) appendOpen(ctx context.Context, dst []byte, partition string, record []byte, b *Binding) ([]byte, error) {
 	s, f := sc.scratch(), sc.keys.f
 	defer s.wipe()
-	r, err := f.parseFor(s, record, partition, b)
-	if err != nil {
+	var r boundRecord
+	if err := f.parseFor(s, &r, record, partition, b); err != nil {
 		return nil, err
 	}
 	if d := sc.opening.find(&r); d != nil {

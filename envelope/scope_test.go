@@ -408,3 +408,46 @@ func TestScopesAtOnce(t *testing.T) {
 		t.Errorf("%d data keys are kept", n)
 	}
 }
+
+// After Reset a scope is as a new one.
+func TestScopeReset(t *testing.T) {
+	w := newWorld(t)
+	f := w.factory(Config{})
+	sc := f.Scope()
+	keys := map[string]bool{}
+	var records [][]byte
+	for round := range 6 {
+		if round == 1 {
+			sc.Single() // of this round only
+		}
+		for range 2 {
+			record, err := sc.AppendSeal(ctx, nil, "tenant", fmt.Append(nil, round), text("c"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys[dataKeyOf(t, record)] = true
+			records = append(records, record)
+		}
+		for i, record := range append(records, records...) {
+			if got, err := sc.AppendOpen(ctx, nil, "", record, text("c")); err != nil || string(got) != fmt.Sprint(i%len(records)/2) {
+				t.Fatalf("record %d: got %q, %v", i, got, err)
+			}
+		}
+		if f.scopeKeys.n.Load() == 0 {
+			t.Error("no data key is kept")
+		}
+		sc.Reset()
+		if n := f.scopeKeys.n.Load(); n != 0 {
+			t.Errorf("%d data keys are kept after Reset", n)
+		}
+		if sc.work != nil && sc.work.fresh != [len(sc.work.fresh)]byte{} {
+			t.Error("a data key is in the scratch after Reset")
+		}
+	}
+	if len(keys) != 6+1 {
+		t.Errorf("six rounds, one of them with keys of their own, have %d data keys", len(keys))
+	}
+	sc.Close()
+	sc.Reset()
+	wantError(t, second(sc.AppendSeal(ctx, nil, "tenant", nil, text("c"))), ErrClosed)
+}

@@ -36,6 +36,9 @@ var scratches = sync.Pool{New: func() any {
 
 func getScratch() *scratch { return scratches.Get().(*scratch) }
 
+// small reports whether a scope that nobody uses may have it.
+func (s *scratch) small() bool { return cap(s.buf)+cap(s.ad) <= 4<<10 }
+
 // wipe zeroes the data key.
 func (s *scratch) wipe() { clear(s.fresh[:]) }
 

@@ -63,29 +63,30 @@ func endBound(s *scratch, dst []byte, b *Binding, err error) ([]byte, error) {
 	dst = slices.Grow(dst, textPrefix+n)
 	dst = appendBoundPrefix(dst, b.Encoding, b.Epoch, b.Token)
 	if b.Encoding == EncodingText {
-		return appendBase64URL(dst, s.buf), nil
+		return base64url.AppendEncode(dst, s.buf), nil
 	}
 	return append(dst, s.buf...), nil
 }
 
-// parseFor takes a record apart, and refuses what by its own account belongs
-// elsewhere. The empty partition stands for the record's own.
-func (f *SessionFactory) parseFor(s *scratch, record []byte, partition string, b *Binding) (r boundRecord, err error) {
+// parseFor takes a record apart into r, which must be zero, and refuses what by
+// its own account belongs elsewhere. The empty partition stands for the record's
+// own.
+func (f *SessionFactory) parseFor(s *scratch, r *boundRecord, record []byte, partition string, b *Binding) (err error) {
 	if !b.Bound && len(b.Bind) != 0 {
-		return r, b.check()
+		return b.check()
 	}
 	if s.buf, err = r.parse(record, b.Encoding, s.buf[:0]); err != nil {
-		return r, err
+		return err
 	}
 	switch {
 	case partition != "" && string(r.partition) != partition:
-		return r, fmt.Errorf("%w: %w", ErrMoved, ErrPartitionMismatch)
-	case !f.names.acceptsSuffix(string(r.suffix)):
-		return r, fmt.Errorf("%w: %w: its region suffix isn't accepted: add it to AcceptSuffixes", ErrMoved, ErrPartitionMismatch)
+		return fmt.Errorf("%w: %w", ErrMoved, ErrPartitionMismatch)
+	case !f.names.acceptsSuffix(r.suffix):
+		return fmt.Errorf("%w: %w: its region suffix isn't accepted: add it to AcceptSuffixes", ErrMoved, ErrPartitionMismatch)
 	case len(b.Token) != 0 && (!bytes.Equal(b.Token, r.token) || b.Epoch != r.epoch):
-		return r, fmt.Errorf("search token: %w", ErrMoved)
+		return fmt.Errorf("search token: %w", ErrMoved)
 	}
-	return r, nil
+	return nil
 }
 
 // boundKey returns the intermediate key that a record names. l is the

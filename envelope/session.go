@@ -305,8 +305,8 @@ func (s *Session) AppendOpen(ctx context.Context, dst, record []byte, b Binding)
 func (s *Session) appendOpen(ctx context.Context, dst, record []byte, b *Binding) ([]byte, error) {
 	sc := getScratch()
 	defer sc.put()
-	r, err := s.keys.f.parseFor(sc, record, s.partition, b)
-	if err != nil {
+	var r boundRecord
+	if err := s.keys.f.parseFor(sc, &r, record, s.partition, b); err != nil {
 		return nil, err
 	}
 	l := s.line.Load()

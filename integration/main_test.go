@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 	slog.SetLogLoggerLevel(slog.LevelWarn) // each test makes a key table, which is logged
 	tags.MustRegister(shop.Models()...)
 	tags.MustRegister(crashRow{})
+	registerModels()
 	if dsn := os.Getenv(crashDSNVar); dsn != "" {
 		crashChild(dsn, os.Getenv(crashBaseVar))
 		return

@@ -43,18 +43,8 @@ func Expand(key []byte) (k Expanded, err error) {
 // used afterwards.
 func (k Expanded) Wipe() {
 	f := forms()
-	if f.gcm == nil {
-		return
-	}
-	for _, part := range []struct {
-		v    any
-		form reflect.Type
-		size uintptr
-	}{{k.AEAD, f.gcm, f.gcmSize}, {k.Block, f.block, f.blockSize}} {
-		if p := reflect.ValueOf(part.v); p.IsValid() && p.Type() == part.form {
-			clear(unsafe.Slice((*byte)(p.UnsafePointer()), part.size))
-		}
-	}
+	f.wipe(k.AEAD, f.gcm, f.gcmSize)
+	f.wipe(k.Block, f.block, f.blockSize)
 }
 
 // Movable returns the type of the struct behind the standard library's AES-GCM
@@ -76,7 +66,15 @@ type keyForms struct {
 	blockSize, gcmSize uintptr
 }
 
-var forms = sync.OnceValue(func() (f keyForms) {
+// wipe zeroes the struct that v points to if it is of this form.
+func (f *keyForms) wipe(v any, form reflect.Type, size uintptr) {
+	if p := reflect.ValueOf(v); form != nil && p.IsValid() && p.Type() == form {
+		clear(unsafe.Slice((*byte)(p.UnsafePointer()), size))
+	}
+}
+
+var forms = sync.OnceValue(func() *keyForms {
+	f := new(keyForms)
 	k, err := Expand(make([]byte, KeyLen))
 	if err != nil {
 		return f
@@ -85,7 +83,7 @@ var forms = sync.OnceValue(func() (f keyForms) {
 	if block.Kind() != reflect.Pointer || gcm.Kind() != reflect.Pointer || !pointerFree(block.Elem()) || !pointerFree(gcm.Elem()) {
 		return f
 	}
-	return keyForms{block, gcm, block.Elem().Size(), gcm.Elem().Size()}
+	return &keyForms{block, gcm, block.Elem().Size(), gcm.Elem().Size()}
 })
 
 // MemoryOf returns the memory of the struct that v, a pointer, points to.

@@ -32,9 +32,17 @@ var knownPackages = map[string]string{
 	"driver":   "github.com/asherah-sql/asherah-sql/driver",
 	"envelope": "github.com/asherah-sql/asherah-sql/envelope",
 	"kms":      "github.com/asherah-sql/asherah-sql/kms",
+	"otelsql":  "github.com/XSAM/otelsql",
+	"pgx":      "github.com/jackc/pgx/v5",
+	"pgxpool":  "github.com/jackc/pgx/v5/pgxpool",
+	"postgres": "github.com/asherah-sql/asherah-sql/driver/postgres",
 	"sqlite":   "github.com/asherah-sql/asherah-sql/driver/sqlite",
 	"sqlite3":  "github.com/mattn/go-sqlite3",
+	"sqlmock":  "github.com/DATA-DOG/go-sqlmock",
+	"sqlx":     "github.com/jmoiron/sqlx",
+	"stdlib":   "github.com/jackc/pgx/v5/stdlib",
 	"static":   "github.com/asherah-sql/asherah-sql/kms/static",
+	"strings":  "strings",
 	"tags":     "github.com/asherah-sql/asherah-sql/tags",
 }
 
@@ -151,8 +159,8 @@ func imports(src string) string {
 	return strings.Join(out, "")
 }
 
-// userModule makes a module outside of this one that requires it, as a user's program does, and pins
-// what it requires to the same versions.
+// userModule makes a module outside of this one that requires it, as a user's program does. What else the
+// pages import has the versions with which the integration module's tests use it.
 func userModule(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -160,12 +168,14 @@ func userModule(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mod := read(t, "go.mod")
-	module := regexp.MustCompile(`(?m)^module (\S+)$`).FindStringSubmatch(mod)[1]
-	_, requires, _ := strings.Cut(mod, "\nrequire")
-	text := fmt.Sprintf("module example.org/program\n\ngo 1.26.0\n\nrequire %s v0.0.0\n\nreplace %s => %s\n\nrequire%s", module, module, top, requires)
-	write(t, filepath.Join(dir, "go.mod"), text)
-	write(t, filepath.Join(dir, "go.sum"), read(t, "go.sum"))
+	mod := read(t, "integration/go.mod")
+	mod = regexp.MustCompile(`(?m)^module .*$`).ReplaceAllString(mod, "module example.org/program")
+	replaced := regexp.MustCompile(`(?m)^(replace `+regexp.QuoteMeta(module)+` =>) \.\./$`).ReplaceAllString(mod, "$1 "+strings.ReplaceAll(top, "$", "$$"))
+	if replaced == mod {
+		t.Fatal("integration/go.mod doesn't replace this module")
+	}
+	write(t, filepath.Join(dir, "go.mod"), replaced)
+	write(t, filepath.Join(dir, "go.sum"), read(t, "integration/go.sum"))
 	return dir
 }
 
@@ -179,14 +189,15 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// command runs a command with the environment that the pages tell the reader to set up.
-func command(t *testing.T, dir, name string, args ...string) (string, error) {
+// command runs a command with the environment that the pages tell the reader to set up, and more.
+func command(t *testing.T, more []string, dir, name string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "SHOP_MASTER_KEY=4f1c6ab2d8e07395b1f2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718", "TMPDIR="+t.TempDir())
+	cmd.Env = append(cmd.Env, more...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -195,7 +206,7 @@ func command(t *testing.T, dir, name string, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// TestGoBlocks builds every Go block, and runs those whose output the page shows.
+// TestGoBlocks has the compiler check every Go block, and runs those whose output the page shows.
 func TestGoBlocks(t *testing.T) {
 	module := userModule(t)
 	each(t, "go", func(t *testing.T, b *block) {
@@ -208,14 +219,18 @@ func TestGoBlocks(t *testing.T) {
 		}
 		dir := filepath.Join(module, fmt.Sprintf("%s_%d", strings.NewReplacer("/", "_", ".", "_").Replace(b.page), b.line))
 		write(t, filepath.Join(dir, "main.go"), src)
-		exe := filepath.Join(dir, "program.exe")
-		if _, err := command(t, dir, "go", "build", "-mod=mod", "-buildvcs=false", "-o", exe, "."); err != nil {
-			t.Fatalf("%v\n%s", err, src)
-		}
 		if b.output == nil {
+			// Checked for types without linking, which would be most of the work.
+			if _, err := command(t, nil, dir, "go", "vet", "-mod=mod", "."); err != nil {
+				t.Fatalf("%v\n%s", err, src)
+			}
 			return
 		}
-		out, err := command(t, t.TempDir(), exe)
+		exe := filepath.Join(dir, "program.exe")
+		if _, err := command(t, nil, dir, "go", "build", "-mod=mod", "-buildvcs=false", "-o", exe, "."); err != nil {
+			t.Fatalf("%v\n%s", err, src)
+		}
+		out, err := command(t, b.environment(t), t.TempDir(), exe)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/asherah-sql/asherah-sql/dialect"
+	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
 
 const root = "../.."
@@ -17,6 +20,7 @@ type block struct {
 	page string // the page's name below the root
 	line int    // of the block's first line of text, from 1
 	lang string
+	of   string // what follows the language: the database of an sql block, "" for SQLite
 	text string
 	// output is the text block that follows directly, nil when none does.
 	output *block
@@ -64,7 +68,8 @@ func blocks(page, text string) (found []*block, problem string) {
 		case open != nil:
 			open.text += line + "\n"
 		case isFence:
-			open = &block{page: page, line: i + 2, lang: fence}
+			lang, of, _ := strings.Cut(fence, " ")
+			open = &block{page: page, line: i + 2, lang: lang, of: of}
 		case strings.TrimSpace(line) != "":
 			last = nil
 		}
@@ -74,6 +79,30 @@ func blocks(page, text string) (found []*block, problem string) {
 	}
 	return found, problem
 }
+
+// dialect is the database that an sql block is for.
+func (b *block) dialect() (dialect.Dialect, error) {
+	if b.of == "" {
+		return dialect.SQLite, nil
+	}
+	return dialect.Parse(b.of)
+}
+
+// dsnVar is the variable in which the pages keep the connection string of a PostgreSQL server. Whatever names
+// it is run with a database of its own.
+const dsnVar = "SHOP_DSN"
+
+// environment is what a block's programs and commands find besides this process's: a server when it is
+// named. Without one the test is skipped, and reported as not tested.
+func (b *block) environment(t *testing.T) []string {
+	t.Helper()
+	if !strings.Contains(b.text, dsnVar) {
+		return nil
+	}
+	return []string{dsnVar + "=" + testserver.Postgres(t).DSN("")}
+}
+
+func TestMain(m *testing.M) { testserver.Main(m) }
 
 // each runs f as a subtest for each block of that language and requires that there be some.
 func each(t *testing.T, lang string, f func(t *testing.T, b *block)) {
@@ -96,15 +125,17 @@ func each(t *testing.T, lang string, f func(t *testing.T, b *block)) {
 	}
 }
 
-// variable is what differs between two runs of the same program: ciphertexts and temporary folders.
+// variable is what differs between two runs of the same program: ciphertexts, temporary folders and schemas.
 var (
 	ciphertext = regexp.MustCompile(`ash1\.[A-Za-z0-9_-]+(…[A-Za-z0-9_-]*)?`)
 	tempFolder = regexp.MustCompile(`\S*asherah-quickstart-[0-9]+`)
+	tempSchema = regexp.MustCompile(`asherah_(quickstart|bulk)_[a-z0-9]{8}`)
 )
 
 func masked(s string) string {
 	s = ciphertext.ReplaceAllString(s, "ash1.")
 	s = tempFolder.ReplaceAllString(s, "FOLDER")
+	s = tempSchema.ReplaceAllString(s, "SCHEMA_OF_$1")
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
@@ -123,7 +154,8 @@ func compareOutput(t *testing.T, b *block, got string) {
 	if *update {
 		page := read(t, b.page)
 		got = tempFolder.ReplaceAllString(got, "/tmp/asherah-quickstart-1234567890")
-		write(t, filepath.Join(root, filepath.FromSlash(b.page)), strings.Replace(page, b.output.text, strings.TrimRight(got, "\n")+"\n", 1))
+		got = tempSchema.ReplaceAllString(got, "asherah_${1}_a1b2c3d4")
+		write(t, filepath.Join(root, filepath.FromSlash(b.page)), strings.Replace(page, "```text\n"+b.output.text+"```\n", "```text\n"+strings.TrimRight(got, "\n")+"\n```\n", 1))
 		return
 	}
 	t.Errorf("%s:%d shows\n%s\nbut this is printed:\n%s\nrun go test ./internal/doctest -update if that is right", b.page, b.output.line, b.output.text, got)
@@ -139,6 +171,9 @@ func TestLanguages(t *testing.T) {
 		for _, b := range found {
 			if !known[b.lang] {
 				t.Errorf("%s:%d: block of %q: want go, sh, text or sql", page, b.line-1, b.lang)
+			}
+			if _, err := b.dialect(); b.of != "" && (b.lang != "sql" || err != nil) {
+				t.Errorf("%s:%d: block of %s for %q: want sql and a database's name, %v", page, b.line-1, b.lang, b.of, err)
 			}
 		}
 	}
@@ -184,9 +219,9 @@ func TestLinks(t *testing.T) {
 }
 
 func TestBlocks(t *testing.T) {
-	const page = "# x\n\n```sh\ngo run .\n```\n\n```text\nhello\n```\n\nWords.\n\n```text\nalone\n```\n"
+	const page = "# x\n\n```sh\ngo run .\n```\n\n```text\nhello\n```\n\nWords.\n\n```text\nalone\n```\n\n```sql postgres\nSELECT 1\n```\n"
 	found, problem := blocks("p", page)
-	if problem != "" || len(found) != 3 {
+	if problem != "" || len(found) != 4 || found[3].lang != "sql" || found[3].of != "postgres" {
 		t.Fatalf("%d blocks, %q", len(found), problem)
 	}
 	if found[0].output != found[1] || found[0].line != 4 || found[0].text != "go run .\n" || found[1].output != nil || found[2].text != "alone\n" {

@@ -42,8 +42,8 @@ func statements(text string) (out []statement, rest string) {
 type statement struct{ sql, verdict, why string }
 
 // verdict says what driver.Explain answers for a statement in one or two words.
-func verdict(s *tags.Schema, query string) (string, error) {
-	e, err := driver.Explain(s, dialect.SQLite, query)
+func verdict(s *tags.Schema, d dialect.Dialect, query string) (string, error) {
+	e, err := driver.Explain(s, d, query)
 	switch {
 	case errors.Is(err, driver.ErrRefused):
 		return "refused", err
@@ -72,21 +72,27 @@ func TestSQLBlocks(t *testing.T) {
 	}
 	seen := map[string]int{}
 	each(t, "sql", func(t *testing.T, b *block) {
+		d, err := b.dialect()
+		if err != nil {
+			t.Fatal(err)
+		}
 		found, rest := statements(b.text)
 		if rest != "" || len(found) == 0 {
 			t.Errorf("a statement without a comment that says what becomes of it: %q", rest)
 		}
 		for _, s := range found {
-			got, err := verdict(schema, s.sql)
+			got, err := verdict(schema, d, s.sql)
 			if got != s.verdict {
 				t.Errorf("%s\nthe page says %q, driver.Explain says %q, %v", s.sql, s.verdict, got, err)
 			}
-			seen[s.verdict]++
+			seen[d.String()+": "+s.verdict]++
 		}
 	})
-	for _, v := range []string{"sealed", "opened", "passes", "accepted", "refused"} {
-		if seen[v] == 0 {
-			t.Errorf("no page shows a statement that is %s", v)
+	for _, d := range []string{"sqlite", "postgres"} {
+		for _, v := range []string{"sealed", "opened", "passes", "accepted", "refused"} {
+			if seen[d+": "+v] == 0 {
+				t.Errorf("no page shows a statement of %s that is %s", d, v)
+			}
 		}
 	}
 }

@@ -154,16 +154,7 @@ func (c *readyChild) end() (out string, err error) {
 
 func TestWhatEverybodyLeftIsRemovedByTheNextRun(t *testing.T) {
 	local(t)
-	base, err := os.MkdirTemp("/tmp", "testserver")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(base) })
-	if err := os.Chmod(base, 0o755); err != nil { // for the server's user
-		t.Fatal(err)
-	}
-	defer func(b func(bool) []string) { bases = b }(bases)
-	bases = func(bool) []string { return []string{base} }
+	base := ownBase(t)
 	child := startChild(t, "waits", baseVar+"="+base)
 	all := parseStarted(t, child.out.String())
 	for _, s := range all {

@@ -146,6 +146,17 @@ func (in *instance) start() error {
 	if in.server != nil {
 		return nil
 	}
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
+		err := in.launch()
+		// What a killed server has left may take a moment to end.
+		if err == nil || in.k.lingers == "" || !strings.Contains(err.Error(), in.k.lingers) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// launch is start, once. The caller holds mu.
+func (in *instance) launch() error {
 	log, err := os.OpenFile(filepath.Join(in.dir, serverLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

@@ -28,6 +28,10 @@ type kind struct {
 	// halt ends the server in good order; end does at once, leaving neither children nor shared memory.
 	halt, end syscall.Signal
 
+	// lingers is what the server says when it can't start yet because children of a killed one still end; ""
+	// where that doesn't happen.
+	lingers string
+
 	// forget gives back what a server that was killed keeps outside of its directory; nil = nothing.
 	forget func(in *instance)
 

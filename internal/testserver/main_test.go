@@ -32,6 +32,23 @@ func TestMain(m *testing.M) {
 	Main(m)
 }
 
+// ownBase makes this test's servers have their directories where no other run's are, and returns that place.
+func ownBase(t *testing.T) string {
+	t.Helper()
+	base, err := os.MkdirTemp("/tmp", "testserver") // short, for the sake of Unix sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	if err := os.Chmod(base, 0o777|os.ModeSticky); err != nil { // as /tmp is
+		t.Fatal(err)
+	}
+	before := bases
+	t.Cleanup(func() { bases = before })
+	bases = func(bool) []string { return []string{base} }
+	return base
+}
+
 // programsOfTests are children that aren't tests.
 var programsOfTests = map[string]func(){}
 

@@ -2,8 +2,8 @@ package testserver
 
 import (
 	"context"
+	"errors"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -12,11 +12,15 @@ import (
 // itself from its directory for temporary files. In one that several share, those are the tables of
 // another's statements, and that one crashes.
 func TestAnotherInstanceTouchesNoFileOfOurs(t *testing.T) {
-	remains := filepath.Join(os.TempDir(), "#sql-temptable-4711-1-1.MAI")
-	if err := os.WriteFile(remains, []byte("a living server's"), 0o666); err != nil {
+	f, err := os.CreateTemp("", "#sql-temptable-*.MAI")
+	if err != nil {
 		t.Fatal(err)
 	}
+	remains := f.Name()
 	defer os.Remove(remains)
+	if err := errors.Join(f.Chmod(0o666), f.Close()); err != nil {
+		t.Fatal(err)
+	}
 
 	ours := MariaDB(t, Private())
 	ctx, stop := context.WithCancel(t.Context())

@@ -23,6 +23,8 @@ var postgres = &kind{
 	deb:    "postgresql",
 	server: "postgres",
 
+	lingers: "pre-existing shared memory block",
+
 	programs: func() (map[string]string, error) {
 		return programsTogether([]string{"postgres", "initdb"},
 			"/usr/lib/postgresql/*/bin", // Debian

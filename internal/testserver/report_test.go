@@ -56,6 +56,25 @@ func TestWithoutAServerTestsAreSkippedAndNamedAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestAKeptResultIsOfOneReport looks at what `go test` is told of the variables that a result depends on.
+func TestAKeptResultIsOfOneReport(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "testlog")
+	cmd, out := childCommand(t, "has no server", nothing(t)...)
+	cmd.Args = append(cmd.Args, "-test.testlogfile="+log)
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{reportVar, requireVar, installVar, postgres.dsnVar, mariadb.dsnVar, "PATH"} {
+		if !strings.Contains(string(text), "getenv "+name+"\n") {
+			t.Errorf("a result doesn't depend on %s", name)
+		}
+	}
+}
+
 func TestRequiredServersMustNotBeMissing(t *testing.T) {
 	for require, failed := range map[string][]string{
 		"postgres":            {"pg_one", "pg_two"},

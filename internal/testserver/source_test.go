@@ -231,6 +231,7 @@ func fakeDocker() {
 		if err != nil {
 			panic(err)
 		}
+		lines("%s: done", command)
 	}
 }
 
@@ -243,6 +244,12 @@ func TestAServerInAContainer(t *testing.T) {
 	bin, state := t.TempDir(), t.TempDir()
 	script(t, bin, "docker", `cd `+state+`
 echo "$@" >>calls
+# Like the real one, it returns when the container has started or ended.
+tell() {
+	before=$(grep -c "^$1: done" engine)
+	echo "$1" >commands
+	while [ "$(grep -c "^$1: done" engine)" = "$before" ]; do sleep 0.02; done
+}
 case "$1 $2" in
 "version --format") echo 28.0.0;;
 "compose version") echo v2.39.0;;
@@ -254,8 +261,8 @@ case "$1 $2" in
 	`+childVar+`="fake docker" `+fakeDockerVar+`="${port%:5432}" `+exe+` <commands >engine 2>&1 &
 	(exec 3>commands; echo start >&3; while [ -e calls ] && [ ! -e removed ]; do sleep 0.02; done) >/dev/null 2>&1 &
 	;;
-"start `+prefix()+`"*) echo start >commands;;
-"stop `+prefix()+`"*|"kill `+prefix()+`"*) echo end >commands;;
+"start `+prefix()+`"*) tell start;;
+"stop `+prefix()+`"*|"kill `+prefix()+`"*) tell end;;
 "logs `+prefix()+`"*) echo statements of the container >>log; cat log;;
 "rm --force") case "$4" in *-123) ;; *) touch removed;; esac;;
 *) echo "docker: $* is unknown"; exit 1;;
@@ -293,7 +300,8 @@ esac
 		t.Fatalf("the engine's output: %v\n%s", err, engine)
 	}
 	eventually(t, "the engine has ended", func() bool {
-		_, err := os.Stat(strings.TrimSpace(string(engine)))
+		dir, _, _ := strings.Cut(string(engine), "\n")
+		_, err := os.Stat(dir)
 		return os.IsNotExist(err)
 	})
 }

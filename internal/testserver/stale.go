@@ -48,17 +48,20 @@ var bases = func(others bool) []string {
 	return []string{tempDir(others)}
 }
 
-// tempDir is the temporary directory, or /tmp when another user must get through to it and can't, or when
-// its path is so long that with a server's below it no Unix socket could be named.
+// tempDir is the temporary directory, or /tmp when another user must get through to it and remove what is
+// its own there, and can't, or when its path is so long that with a server's below it no Unix socket could
+// be named.
 func tempDir(others bool) string {
 	dir := os.TempDir()
 	if len(dir) > 40 {
 		return "/tmp"
 	}
+	need := os.FileMode(0o003)
 	for d := dir; others; d = filepath.Dir(d) {
-		if info, err := os.Stat(d); err != nil || info.Mode()&0o001 == 0 {
+		if info, err := os.Stat(d); err != nil || info.Mode()&need != need {
 			return "/tmp"
 		}
+		need = 0o001
 		if d == filepath.Dir(d) {
 			break
 		}

@@ -1,0 +1,64 @@
+package integration
+
+import (
+	"database/sql"
+	"strings"
+	"testing"
+
+	"github.com/asherah-sql/asherah-sql/internal/testserver"
+	"github.com/asherah-sql/asherah-sql/tags"
+)
+
+// toolModels are the models of the tests with tools and ORMs, each with tables of its own.
+func toolModels() []any {
+	return []any{patient{}, member{}, author{}, book{}, reader{}, loan{}}
+}
+
+func registerModels() { tags.MustRegister(toolModels()...) }
+
+// noneOf fails when a text holds one of the secrets. what names the text.
+func noneOf(t *testing.T, what, text string, secrets ...string) {
+	t.Helper()
+	var all []secret
+	for _, s := range secrets {
+		all = append(all, textSecret(s))
+	}
+	for _, s := range newSearch(all...).in([]byte(text)) {
+		t.Errorf("%s holds %s", what, s.name)
+	}
+}
+
+// sealedIn fails unless every value of a column, of which there must be some, is a record.
+func sealedIn(t *testing.T, srv *testserver.Server, table, column string) {
+	t.Helper()
+	db := open(t, "pgx", postgresDSN(srv))
+	rows, err := db.Query("SELECT " + column + " FROM " + table + " WHERE " + column + " IS NOT NULL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	n := 0
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			t.Fatal(err)
+		}
+		n++
+		if !strings.HasPrefix(v, "ash1.") {
+			t.Errorf("%s.%s: a value of %d bytes is no record", table, column, len(v))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n == 0 {
+		t.Errorf("%s has no values of %s", table, column)
+	}
+}
+
+// encryptedDSN is the connection string of a program that encrypts.
+func encryptedDSN(srv *testserver.Server, params ...string) string {
+	return postgresDSN(srv, append(params, settings)...)
+}
+
+func nullString(s string) sql.NullString { return sql.NullString{String: s, Valid: true} }
