@@ -49,7 +49,8 @@ func (an *Analyzer) current() *state {
 // too, ASCII letters in either case. A text that mentions none can be sent as it is.
 func (an *Analyzer) Mentions(query string) bool {
 	st := an.current()
-	return st.finder.in(query) || st.longTable != "" || an.f.postgres && hasUnicodeEscapes(query)
+	return st.finder.in(query) || st.longTable != "" || an.f.postgres && hasUnicodeEscapes(query) ||
+		an.f.mysql && hasOddLetters(query)
 }
 
 // hasUnicodeEscapes reports whether U&"…" or U&'…', which can hide a name, stands in the text.
@@ -107,7 +108,6 @@ type analysis struct {
 	parser
 	st   *state
 	cat  Catalog
-	mode Mode
 	plan *Plan
 
 	need   []TableName
@@ -121,17 +121,20 @@ type analysis struct {
 	groups int      // joins in parentheses met
 	work   int      // steps of matching names so far
 
-	cur     *Statement // the statement being analysed
-	style   paramStyle
-	lookups []placeholder
-	outputs bool      // some statement has outputs
-	into    bool      // some SELECT makes a table
-	inner   bool      // a statement inside WITH is analysed
-	written *result   // of the RETURNING analysed last
-	rowOf   *relation // whose whole row a name means
-	rowOK   bool      // whole rows may be named
-	shadows []shadow
-	xml     bool // a function that writes tables and queries as XML may be called
+	cur      *Statement // the statement being analysed
+	style    paramStyle
+	lookups  []placeholder
+	outputs  bool      // some statement has outputs
+	into     bool      // some SELECT makes a table
+	inner    bool      // a statement inside WITH is analysed
+	written  *result   // of the RETURNING analysed last
+	rowOf    *relation // whose whole row a name means
+	rowOK    bool      // whole rows may be named
+	shadows  []shadow
+	ignore   bool        // of MySQL: values that don't fit are cut
+	excluded *relation   // of MySQL: the row that VALUES(c) reads
+	selected []*relation // of MySQL: the relations of the query of INSERT, which ON DUPLICATE KEY UPDATE sees
+	xml      bool        // a function that writes tables and queries as XML may be called
 }
 
 // paramUse is a placeholder token and the index of its Param.
@@ -194,6 +197,10 @@ func (a *analysis) run() (p *Plan, err error) {
 	}
 	a.plan.Moded = moded
 	a.findTexts()
+	if a.f.mysql {
+		a.mysqlTexts()
+		a.oddNames()
+	}
 	if !a.namesTable() {
 		return a.plan, nil
 	}
@@ -216,6 +223,9 @@ func (a *analysis) run() (p *Plan, err error) {
 	a.plan.Touches = true
 	if a.f.postgres {
 		a.modeChange()
+	}
+	if a.f.mysql {
+		a.mysqlModeChange()
 	}
 	a.finish()
 	return a.plan, nil
@@ -290,7 +300,8 @@ func (a *analysis) split() {
 				named = named || a.isTableName(t) || t.kind == tIllegal || t.kw == kwTrigger || t.kw == kwVirtual
 				end++
 			}
-			if named || a.textIn(int32(first), int32(end)) >= 0 {
+			// On MySQL it may be a block of statements.
+			if named || a.f.mysql || a.textIn(int32(first), int32(end)) >= 0 {
 				a.refuseAt(err.rule, int(a.toks[err.tok].off))
 			}
 			a.pos = end
@@ -331,12 +342,15 @@ func (a *analysis) statement(s *stmt, i int) {
 		default:
 			out.ReturnsRows = out.ReturnsRows || s.ddl.call != nil
 		}
+	case s.ddl != nil && s.ddl.rows:
+		out.ReturnsRows = true
 	}
 	if !a.named[i] {
 		return
 	}
 	values := len(a.plan.Values)
 	a.shadows = a.shadows[:0]
+	a.ignore, a.into, a.selected = false, false, nil
 	root := &scope{}
 	switch {
 	case s.sel != nil:
@@ -358,6 +372,9 @@ func (a *analysis) statement(s *stmt, i int) {
 		a.refuse(RuleUnaccounted, s.tok, nil)
 	}
 	if a.into && out.Touches {
+		if a.f.mysql {
+			a.refuse(RuleInto, s.tok, nil)
+		}
 		a.refuse(RuleTableAs, s.tok, nil)
 	}
 	a.checkShadows()

@@ -26,7 +26,11 @@ func (a *analysis) ddlStatement(s *stmt, root *scope) {
 			a.conversion(t, u)
 		}
 	}
+	if a.f.mysql {
+		a.mysqlDefinition(s)
+	}
 	switch d.op {
+	case ddlRoutine:
 	case ddlCreateTable, ddlAlterAdd:
 		if t != nil {
 			a.columnDefs(t, d.columns)

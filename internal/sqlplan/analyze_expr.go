@@ -87,6 +87,8 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 	case opTyped:
 		e.a.seen = true
 		return lineage{value: e.a.tok + 1}
+	case opInserted:
+		return a.inserted(e)
 	case opOperator:
 		a.plain(sc, e.a, RuleExpression)
 		if e.b != nil {
@@ -268,6 +270,9 @@ func (a *analysis) call(sc *scope, e *expr) {
 			name = "" // not the database's own function
 		}
 	}
+	if a.f.mysql && x.foreign {
+		name = ""
+	}
 	if x.over == nil && a.f.aggregates[name] {
 		sc.aggregate = true
 	}
@@ -328,7 +333,10 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		if k = bare(e); k.op == opColumn && k.end == k.tok+1 && a.outputTerm(e, k, res, rule, aliasFirst) {
 			return
 		}
-	} else if aliasFirst && k.op == opColumn && k.end == k.tok+1 {
+	} else if a.f.mysql {
+		k = bare(e) // likewise
+	}
+	if !a.f.postgres && aliasFirst && k.op == opColumn && k.end == k.tok+1 {
 		name := a.ident(k.tok)
 		a.spend(len(res.cols))
 		for i := range res.cols {

@@ -1,6 +1,10 @@
 package sqlplan
 
-import "github.com/asherah-sql/asherah-sql/tags"
+import (
+	"slices"
+
+	"github.com/asherah-sql/asherah-sql/tags"
+)
 
 // insertStatement analyses an INSERT or REPLACE.
 func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
@@ -9,6 +13,7 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 		root = a.push(in.with, root)
 	}
 	w := a.writer(&in.target, root)
+	a.ignore = in.ignore
 	for _, e := range in.subs {
 		a.plain(root, e, RuleExpression)
 	}
@@ -23,7 +28,11 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 			if in.sel.with != nil {
 				sel = a.push(in.sel.with, root)
 			}
-			rows = a.insertRows(&w, in, c[0], &scope{parent: sel, with: sel.with})
+			values := &scope{parent: sel, with: sel.with}
+			if a.f.mysql {
+				values.rels = w.sc.rels // a value may name columns that come before it
+			}
+			rows = a.insertRows(&w, in, c[0], values)
 			if in.sel.with != nil {
 				a.rest(sel)
 			}
@@ -33,7 +42,7 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 		}
 	}
 	for n := range in.upserts {
-		a.upsert(&w, &in.upserts[n], rows, fromQuery, root)
+		a.upsert(&w, in, &in.upserts[n], rows, fromQuery, root)
 	}
 	a.returning(i, &w, in.returning, in.names, root)
 	if in.with != nil {
@@ -94,6 +103,9 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) ins
 		}
 		return nil
 	}
+	if a.f.mysql && !in.hasCols && !slices.ContainsFunc(c.values, func(row []*expr) bool { return len(row) > 0 }) {
+		return nil // every column has its default
+	}
 	cols := a.insertColumns(w, in)
 	if cols == nil {
 		return nil
@@ -114,11 +126,18 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) ins
 	}
 	for n, row := range c.values {
 		if len(row) != len(cols) {
-			a.refuse(RuleRowWidth, row[0].tok, nil)
+			at := c.tok
+			if len(row) > 0 {
+				at = row[0].tok
+			}
+			a.refuse(RuleRowWidth, at, nil)
 		}
 		own := rows[n*len(parts) : (n+1)*len(parts)]
 		for i, e := range row {
 			values[i] = a.store(w, sc, cols[i], e)
+			if values[i].kind == storedSame && cols[i].Encrypted {
+				a.refuse(RuleStoredColumn, e.tok, cols[i])
+			}
 			for k, p := range parts {
 				if cols[i] == p {
 					own[k] = values[i]
@@ -181,6 +200,9 @@ func indexOf(cols []*tags.Column, c *tags.Column) int {
 // from: the same column, with the same partition.
 func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 	res := a.query(in.sel, root)
+	if a.f.mysql && res.scope != nil {
+		a.selected = res.scope.rels
+	}
 	if w.table == nil {
 		if enc := res.encrypted(); enc != nil {
 			a.refuse(RuleCopied, in.sel.tok, enc.lin.col)
@@ -221,6 +243,9 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		}
 		if lin.null {
 			continue
+		}
+		if a.f.mysql {
+			a.mayCut(c, Source{})
 		}
 		if lin.col != c {
 			a.refuseParam(RuleStoredSelect, in.sel.tok, c, nil)
@@ -276,7 +301,7 @@ func (a *analysis) expandStar(in *insertStmt, res *result) {
 
 // upsert analyses one ON CONFLICT clause. The row in conflict is another one than those inserted: its
 // partition is theirs only if the conflict is about the partition column, or if that is set from them.
-func (a *analysis) upsert(w *writer, u *upsert, rows insertedRows, fromQuery bool, root *scope) {
+func (a *analysis) upsert(w *writer, in *insertStmt, u *upsert, rows insertedRows, fromQuery bool, root *scope) {
 	for _, e := range u.target {
 		lin := a.value(w.sc, e)
 		if lin.encrypted() {
@@ -295,6 +320,10 @@ func (a *analysis) upsert(w *writer, u *upsert, rows insertedRows, fromQuery boo
 	}
 	x := writer{rel: w.rel, table: w.table, excluded: ex}
 	x.sc = &scope{parent: root, with: root.with, rels: []*relation{w.rel, ex}}
+	if u.duplicate {
+		a.duplicateRows(&x, in)
+		defer func() { a.excluded = nil }()
+	}
 	list := a.assignments(&x, u.set)
 	if u.where != nil {
 		a.plain(x.sc, u.where, RuleExpression)

@@ -11,6 +11,7 @@ type joined struct {
 	rel         *relation // of a single item; else nil
 	left, right *joined
 	using       []string // columns that stand once, before the others
+	unsure      bool     // in which order isn't known
 }
 
 // postgresFrom makes relations of the items of FROM. The condition of a join sees only what it joins, and what
@@ -154,13 +155,16 @@ func (a *analysis) starTree(t *joined, rc *resultCol, sc *scope, res *result) {
 	in := &result{}
 	a.starTree(t.left, rc, sc, in)
 	a.starTree(t.right, rc, sc, in)
+	if enc := in.encrypted(); enc != nil && t.unsure {
+		a.refuse(RuleUnknownColumns, rc.tok, enc.lin.col)
+	}
 	res.star = res.star || in.star
 	res.openOf = append(res.openOf, in.openOf...)
 	done := make([]bool, len(in.cols))
 	for _, u := range t.using {
 		a.spend(len(in.cols))
 		for i := range in.cols {
-			if !done[i] && in.cols[i].name == u {
+			if !done[i] && a.f.same(in.cols[i].name, u) {
 				done[i] = true
 				res.cols = append(res.cols, in.cols[i])
 				break

@@ -14,6 +14,14 @@ func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
 	if u.with != nil {
 		root = a.push(u.with, root)
 	}
+	a.ignore = u.ignore
+	if u.multi {
+		a.multiUpdate(s, i, root)
+		if u.with != nil {
+			a.rest(root)
+		}
+		return
+	}
 	w := a.writer(&u.target, root)
 	a.updateFrom(&w, u.from, root)
 	list := a.assignments(&w, u.set)
@@ -178,10 +186,12 @@ func (a *analysis) isPure(e *expr) bool {
 func (a *analysis) lookupQuery(l *Lookup, w *writer, u *updateStmt) {
 	quote := a.f.dialect.QuoteIdent
 	var b strings.Builder
+	column := quote(w.rel.name) + "." + quote(l.Column.Name)
+	if a.f.mysql {
+		column = exactText(l.Column, column)
+	}
 	b.WriteString("SELECT DISTINCT ")
-	b.WriteString(quote(w.rel.name))
-	b.WriteByte('.')
-	b.WriteString(quote(l.Column.Name))
+	b.WriteString(column)
 	b.WriteString(a.f.byteCollation)
 	b.WriteString(" FROM ")
 	a.copyText(&b, u.target.tok, u.target.end, nil)
@@ -198,7 +208,15 @@ func (a *analysis) copyText(b *strings.Builder, tok, end int32, args *[]int) {
 	from := a.toks[tok].off
 	for i := tok; i < end; i++ {
 		t := &a.toks[i]
+		if a.f.mysql && from < t.off {
+			b.WriteString(plainGap(a.text[from:t.off]))
+			from = t.off
+		}
 		if t.kind != tParam {
+			if a.f.mysql {
+				b.WriteString(a.text[from:t.end])
+				from = t.end
+			}
 			continue
 		}
 		b.WriteString(a.text[from:t.off])
@@ -249,8 +267,12 @@ func (a *analysis) spliceLookups(w *writer, u *updateStmt, from int) {
 func (a *analysis) lookupEdit(w *writer, i, at int, gap string) Edit {
 	quote := a.f.dialect.QuoteIdent
 	l := a.lookups[i]
-	text := " AND " + quote(w.rel.name) + "." + quote(a.plan.Lookups[l.lookup].Column.Name) + " = " +
-		a.lookupText(i) + a.f.byteCollation + gap
+	c := a.plan.Lookups[l.lookup].Column
+	column, param := quote(w.rel.name)+"."+quote(c.Name), a.lookupText(i)
+	if a.f.mysql {
+		column, param = exactText(c, column), exactParam(c, param)
+	}
+	text := " AND " + column + " = " + param + a.f.byteCollation + gap
 	return Edit{Offset: at, End: at, Text: text, Lookup: l.lookup + 1}
 }
 

@@ -124,7 +124,15 @@ func (a *analysis) storeEncrypted(w *writer, sc *scope, c *tags.Column, e *expr)
 			}
 			return stored{kind: storedSource, src: src}
 		}
+		if b.op == opString && a.f.mysql {
+			a.refuse(RuleStoredCharset, b.tok, c)
+		}
 		a.refuse(RuleStoredNumber, b.tok, c)
+	case opInserted:
+		if lin := a.inserted(b); lin.col == c {
+			return stored{kind: storedExcluded}
+		}
+		a.refuse(RuleStoredColumn, e.tok, c)
 	case opNeg, opPos:
 		if b.a.op != opNumber {
 			break
@@ -212,10 +220,15 @@ func (a *analysis) source(e *expr) (src Source, ok bool) {
 	switch e.op {
 	case opParam:
 		return Source{Param: a.param(e.tok) + 1}, true
-	case opString:
-		v, ok := a.f.str(s, a.mode)
-		return lit(v, t.end), ok
-	case opBlob:
+	case opString, opBlob:
+		if a.f.mysql {
+			v, ok := a.mysqlLiteral(e)
+			return lit(v, a.toks[e.end-1].end), ok
+		}
+		if e.op == opString {
+			v, ok := a.f.str(s, a.mode)
+			return lit(v, t.end), ok
+		}
 		return lit(blobBytes(s), t.end), true
 	case opBool:
 		return lit(lower(s[0]) == 't', t.end), true
@@ -309,6 +322,9 @@ func hexValue(c byte) byte {
 
 // addValue notes a value to be sealed.
 func (a *analysis) addValue(c *tags.Column, src Source, p Partition, row int) {
+	if a.f.mysql {
+		a.mayCut(c, src)
+	}
 	a.plan.Values = append(a.plan.Values, Value{Column: c, Source: src, Partition: p, Row: row})
 }
 
@@ -471,6 +487,13 @@ func (a *analysis) deleteStatement(s *stmt, i int, root *scope) {
 	d := s.del
 	if d.with != nil {
 		root = a.push(d.with, root)
+	}
+	if d.multi {
+		a.multiDelete(s, root)
+		if d.with != nil {
+			a.rest(root)
+		}
+		return
 	}
 	w := a.writer(&d.target, root)
 	if d.using != nil {

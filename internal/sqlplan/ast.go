@@ -57,6 +57,7 @@ const (
 	opField    // (a).name, the name at aux
 	opWhole    // t.* as a value, or (a).*
 	opTyped    // type 'string': a is the string
+	opInserted // VALUES(column at aux) of ON DUPLICATE KEY UPDATE
 	ops        // their number
 )
 
@@ -157,6 +158,8 @@ type source struct {
 	name     name
 	alias    int32   // token, or -1
 	call     bool    // a table-valued function
+	joined   bool    // of MySQL: nested are joined without parentheses around them
+	dual     bool    // of MySQL: no table
 	lateral  bool    // also without the word, of a function
 	cols     []int32 // names given to its columns, by their tokens
 	typed    bool    // cols have types: they are the columns of a function
@@ -205,6 +208,7 @@ type assign struct {
 type upsert struct {
 	target      []*expr
 	targetWhere *expr
+	duplicate   bool // ON DUPLICATE KEY: the conflict may be about any key
 	update      bool
 	set         []assign
 	where       *expr
@@ -223,6 +227,9 @@ type insertStmt struct {
 	upserts   []upsert
 	returning []resultCol
 	names     []int32
+	ignore    bool    // INSERT IGNORE
+	alias     int32   // of MySQL: the token of the name of the row in ON DUPLICATE KEY UPDATE, or -1
+	aliasCols []int32 // of MySQL: the names of its columns
 }
 
 // mergeStmt is MERGE.
@@ -255,6 +262,8 @@ type updateStmt struct {
 	where     *expr
 	returning []resultCol
 	names     []int32 // aliases of the old and the new row in RETURNING, or -1
+	ignore    bool    // UPDATE IGNORE
+	multi     bool    // of MySQL: from is all that is updated, without a target
 	current   bool    // WHERE CURRENT OF
 	order     []*expr
 	limit     *expr
@@ -266,6 +275,7 @@ type updateStmt struct {
 type deleteStmt struct {
 	with      *with
 	target    target
+	multi     bool // of MySQL: using is all, without a target
 	using     []*source
 	where     *expr
 	returning []resultCol
@@ -303,6 +313,7 @@ const (
 	ddlFunction // its body is a string, or statements
 	ddlStore    // a table or a materialized view made from a query
 	ddlSet      // SET
+	ddlRoutine  // a stored program of MySQL: its body is statements
 	ddls        // their number
 )
 
@@ -317,9 +328,12 @@ type ddlStmt struct {
 	exprs   []*expr // of indexes and constraints
 	usings  []*using
 	body    []*stmt
-	call    *expr // of CALL
-	renames bool  // the last of others is the table's new name
-	moves   int32 // token of the table's new schema, or 0
+	call    *expr     // of CALL
+	renames bool      // the last of others is the table's new name
+	rows    bool      // it returns rows
+	pairs   [][2]name // of MySQL: old and new names of tables
+	after   int32     // of MySQL: the token behind the table of a trigger
+	moves   int32     // token of the table's new schema, or 0
 }
 
 // using is a change of a column's type with an expression, or its new default.

@@ -50,3 +50,26 @@ func ParamSpans(query string, d dialect.Dialect) [][2]int {
 	}
 	return spans
 }
+
+// ModeOf is the mode of a connection with the server's own defaults.
+var ModeOf = modeOf
+
+// SetMode changes a mode as a golden case's section says.
+var SetMode = setMode
+
+// LiteralOf returns the value of the one literal that a SELECT reads. ok is false when it reads something else, or
+// isn't understood.
+func LiteralOf(d dialect.Dialect, query string, mode Mode) (v any, ok bool) {
+	a := &analysis{parser: parser{f: dialects[d], text: query, mode: mode}, plan: &Plan{}}
+	a.toks, _ = lexAll(a.f, query, mode, nil)
+	s, err := a.parseStmt()
+	if err != nil || s.sel == nil || !a.is(tEOF) || len(s.sel.cores) != 1 || len(s.sel.cores[0].cols) != 1 {
+		return nil, false
+	}
+	col := &s.sel.cores[0].cols[0]
+	if e := col.e; e != nil && (e.op == opString || e.op == opBlob) {
+		src, ok := a.source(e)
+		return src.Literal.Value, ok
+	}
+	return nil, false
+}

@@ -16,8 +16,9 @@ type facts struct {
 	words   *wordTable
 
 	// Of the lexer.
-	lineEnds       string // bytes that end a line comment
-	nestedComments bool   // a comment of /* */ may hold others
+	lex            func(l *lexer) token // reads the next token, instead of what follows
+	lineEnds       string               // bytes that end a line comment
+	nestedComments bool                 // a comment of /* */ may hold others
 	softWords      func(f *facts, toks []token)
 	// name returns the name that a token spells, unquoted, and folded as the database folds it.
 	name func(text string, t *token) string
@@ -57,6 +58,7 @@ type facts struct {
 	byteCollation   string // appended to a comparison of texts, or to a text, that must be by bytes; may be empty
 
 	postgres    bool // the analysis follows PostgreSQL's rules of names
+	mysql       bool // the analysis follows MySQL's rules of names
 	longestName int  // bytes that the database keeps of a name; 0: all
 
 	defaultSchema string   // the schema that an unqualified table belongs to
@@ -80,6 +82,7 @@ type facts struct {
 var dialects = map[dialect.Dialect]*facts{
 	dialect.SQLite:   &sqliteFacts,
 	dialect.Postgres: &postgresFacts,
+	dialect.MySQL:    &mysqlFacts,
 }
 
 func factsOf(d dialect.Dialect) (*facts, error) {
@@ -91,7 +94,9 @@ func factsOf(d dialect.Dialect) (*facts, error) {
 		names = append(names, f.dialect.String())
 	}
 	slices.Sort(names)
-	return nil, fmt.Errorf("analyse statements: dialect %s: not available in this version: want %s", d, strings.Join(names, " or "))
+	last := len(names) - 1
+	return nil, fmt.Errorf("analyse statements: dialect %s: not available in this version: want %s or %s", d,
+		strings.Join(names[:last], ", "), names[last])
 }
 
 // class says what a byte begins when a token starts with it. Part bytes of words are told by wordPart.

@@ -49,7 +49,7 @@ func testGoldens(t *testing.T, d dialect.Dialect) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			query, mode := goldenInput(t, ar)
+			query, mode := goldenInput(t, d, ar)
 			p, asked, err := planIn(an, query, mode)
 			got := render(query, p, asked, err)
 			if err != nil && strings.Contains(err.Error(), "alice@x") {
@@ -73,14 +73,11 @@ func testGoldens(t *testing.T, d dialect.Dialect) {
 	}
 }
 
-func goldenInput(t testing.TB, ar *txtar.Archive) (string, Mode) {
-	mode := Mode{Known: true}
+func goldenInput(t testing.TB, d dialect.Dialect, ar *txtar.Archive) (string, Mode) {
+	mode := modeOf(d)
 	if len(ar.Files) == 3 && ar.Files[1].Name == "mode" {
-		switch s := strings.TrimSpace(string(ar.Files[1].Data)); s {
-		case "standard_conforming_strings = off":
-			mode.BackslashEscapes = true
-		default:
-			t.Fatalf("unknown mode %s", s)
+		for _, s := range strings.Split(strings.TrimSpace(string(ar.Files[1].Data)), ", ") {
+			setMode(t, &mode, s)
 		}
 	} else if len(ar.Files) != 2 {
 		t.Fatalf("want two sections, got %d", len(ar.Files))
@@ -128,11 +125,51 @@ func goldensOf(t testing.TB, d dialect.Dialect) []golden {
 		if err != nil {
 			t.Fatal(err)
 		}
-		query, mode := goldenInput(t, ar)
+		query, mode := goldenInput(t, d, ar)
 		list = append(list, golden{strings.TrimSuffix(filepath.Base(file), ".txtar"), query, mode})
 	}
 	if len(list) == 0 {
 		t.Fatal("no golden cases")
 	}
 	return list
+}
+
+// modeOf is the mode of a connection with the server's own defaults.
+func modeOf(d dialect.Dialect) Mode {
+	if d == dialect.MySQL {
+		return Mode{Known: true, BackslashEscapes: true, Strict: true, MariaDB: true, Version: 101119}
+	}
+	return Mode{Known: true}
+}
+
+// setMode changes a mode as a case's section says: "standard_conforming_strings = off" on PostgreSQL; a server
+// such as "MySQL 80036" or a sql_mode on MySQL, where "not strict" and "NO_BACKSLASH_ESCAPES" are what they say.
+func setMode(t testing.TB, mode *Mode, s string) {
+	server, version, _ := strings.Cut(s, " ")
+	switch {
+	case s == "standard_conforming_strings = off":
+		mode.BackslashEscapes = true
+	case s == "NO_BACKSLASH_ESCAPES":
+		mode.BackslashEscapes = false
+	case s == "ANSI_QUOTES":
+		mode.AnsiQuotes = true
+	case s == "PIPES_AS_CONCAT":
+		mode.PipesConcat = true
+	case s == "HIGH_NOT_PRECEDENCE":
+		mode.HighNot = true
+	case s == "IGNORE_SPACE":
+		mode.IgnoreSpace = true
+	case s == "ORACLE":
+		mode.OracleMode = true
+	case s == "not strict":
+		mode.Strict = false
+	case server == "MySQL" || server == "MariaDB":
+		mode.MariaDB = server == "MariaDB"
+		var err error
+		if mode.Version, err = strconv.Atoi(version); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Fatalf("unknown mode %s", s)
+	}
 }

@@ -222,6 +222,17 @@ const (
 	kwImport
 	kwRevoke
 	kwReassign
+	// Of MySQL.
+	kwBinary
+	kwConvert
+	kwDiv
+	kwMod
+	kwReserved
+	kwStraightJoin
+	kwUse
+	kwValue
+	kwXA
+	kwXor
 	keywords // their number
 )
 

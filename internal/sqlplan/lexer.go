@@ -11,10 +11,17 @@ type lexer struct {
 
 	mode  Mode
 	moded bool // the mode has decided how the text is read
+
+	// Of MySQL, see lexer_mysql.go.
+	state lexState
+	exec  bool // inside an executable comment
 }
 
 // next returns the next token; at the end a tEOF, again and again.
 func (l *lexer) next() token {
+	if l.f.lex != nil {
+		return l.f.lex(l)
+	}
 	s := l.text
 	i := l.pos
 	spaced := false

@@ -49,7 +49,15 @@ func (a *analysis) push(w *with, outer *scope) *scope {
 	ws := &withScope{parent: outer.with}
 	for _, c := range w.ctes {
 		def := ws
-		if a.f.postgres && !w.recursive {
+		if a.f.mysql && w.recursive && !a.mode.MariaDB {
+			// Those that follow aren't seen, but it is itself.
+			def = &withScope{parent: outer.with, ctes: ws.ctes[:len(ws.ctes):len(ws.ctes)]}
+			own := &cteState{cte: c, name: a.ident(c.name), def: def, home: outer}
+			def.ctes = append(def.ctes, own)
+			ws.ctes = append(ws.ctes, own)
+			continue
+		}
+		if (a.f.postgres || a.f.mysql) && !w.recursive {
 			def = &withScope{parent: outer.with, ctes: ws.ctes[:len(ws.ctes):len(ws.ctes)]}
 		}
 		ws.ctes = append(ws.ctes, &cteState{cte: c, name: a.ident(c.name), def: def, home: outer})
@@ -69,7 +77,7 @@ func (a *analysis) rest(sc *scope) {
 
 // bodyScope returns the scope around the body of a common table expression that stands for itself.
 func (a *analysis) bodyScope(c *cteState) *scope {
-	if a.f.postgres {
+	if a.f.postgres || a.f.mysql {
 		return &scope{parent: c.home, with: c.def}
 	}
 	return &scope{with: c.def}
@@ -78,7 +86,7 @@ func (a *analysis) bodyScope(c *cteState) *scope {
 // limit analyses LIMIT and OFFSET, in which no column can be named.
 func (a *analysis) limit(limit, offset *expr, outer *scope) {
 	sc := &scope{with: outer.with}
-	if a.f.postgres {
+	if a.f.postgres || a.f.mysql {
 		sc.parent = outer
 	}
 	if limit != nil {
@@ -317,6 +325,10 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 	if c.where != nil {
 		a.plain(sc, c.where, RuleExpression)
 	}
+	if a.f.mysql {
+		a.lateNames(sc, c, order, res)
+		sc.aliases = res.cols
+	}
 	for _, e := range c.on {
 		a.sortTerm(sc, e, res, RuleGrouped, true)
 	}
@@ -347,7 +359,7 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 // valuesCore analyses VALUES outside of INSERT.
 func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
 	for i := range c.values[0] {
-		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: true})
+		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: !a.f.mysql})
 	}
 	for _, row := range c.values {
 		for i, e := range row {
@@ -695,7 +707,7 @@ func (a *analysis) cteRef(c *cteState, outer *scope, tok int32) *result {
 		c.recursed = true
 		return c.partial
 	}
-	if a.f.postgres {
+	if a.f.postgres || a.f.mysql {
 		// A body sees the query around its WITH clause.
 		if c.done == nil {
 			c.done = a.cteBody(c, a.bodyScope(c))

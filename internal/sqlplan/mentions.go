@@ -12,6 +12,8 @@ type state struct {
 	names   nameSet
 	finder  finder
 
+	folded map[string]string // of MySQL: names in all the letters that it may fold
+
 	longTable, longColumn string // a registered table, and perhaps a column, whose name the database cuts
 }
 
@@ -34,10 +36,17 @@ func newState(s *tags.Schema, f *facts) *state {
 	var names []string
 	for _, t := range s.Tables() {
 		st.names.add(t)
-		names = append(names, t.Name)
+		name := t.Name
+		if f.mysql {
+			name = longestASCII(name)
+		}
+		names = append(names, name)
 		if n := f.longestName; n > 0 {
 			st.tooLong(t, n)
 		}
+	}
+	if f.mysql {
+		st.folded = foldedNames(s)
 	}
 	st.finder = newFinder(names)
 	return st

@@ -11,6 +11,11 @@ type parser struct {
 	toks  []token
 	pos   int
 	depth int
+	mode  Mode // of the connection
+
+	// Of MySQL, by token: whether an opening parenthesis begins a query, and where it is closed; see parenQuery.
+	paren  []int8
+	closed []int32
 
 	nodes slab[expr]
 	extra slab[funcExtra]

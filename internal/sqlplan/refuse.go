@@ -128,6 +128,18 @@ const (
 	RuleMode = "a setting that changes how texts are read, beside a registered table"
 	// RuleLongName: the database cuts it, and what it means then isn't known.
 	RuleLongName = "a name longer than the database keeps"
+	// RuleIgnore: the server would cut a value that is too long, and say so in a warning only.
+	RuleIgnore = "IGNORE with a value for an encrypted column"
+	// RuleNotStrict: likewise.
+	RuleNotStrict = "a value for an encrypted column in a session that isn't strict"
+	// RuleStoredCharset: the server would convert the literal.
+	RuleStoredCharset = "a literal of another character set for an encrypted column"
+	// RuleInto: the ciphertexts would go into a file or a variable.
+	RuleInto = "the result of a registered table stored on the server"
+	// RuleOddName: the server takes other letters for those of the name.
+	RuleOddName = "a name that differs from a registered one in letters beyond ASCII"
+	// RuleOracleMode: a grammar that isn't analysed.
+	RuleOracleMode = "a registered table in a session whose sql_mode is another database's"
 	// RuleOutputs: several statements of the text return encrypted columns.
 	RuleOutputs = "more than one statement that returns encrypted columns"
 
@@ -141,6 +153,8 @@ const (
 	RuleConversion = "a conversion of an encrypted column"
 	// RuleRowRule: a rule rewrites statements behind the analysis.
 	RuleRowRule = "a rule on a registered table"
+	// RuleRoutine: what a stored program stores isn't seen again.
+	RuleRoutine = "a stored program that names a registered table"
 	// RuleTableAs: CREATE TABLE AS copies data without its registration.
 	RuleTableAs = "a table made from a query over a registered table"
 	// RuleDefault: a default would be stored in the clear.
@@ -200,26 +214,33 @@ var remedies = map[string]string{
 	RulePartitionUnknown: "add the partition column to SET, or `WHERE <column> = ?` as a condition joined by AND",
 	RulePartitionUpsert:  "put the partition column into the conflict target, or set it from excluded too",
 
-	RuleCompared:     "lookups need the option index, which this version doesn't have",
-	RuleOrdered:      "sort in the program",
-	RuleGrouped:      "group in the program",
-	RuleSetOperation: "use UNION ALL of the same column",
-	RuleJoined:       "join on columns that aren't encrypted",
-	RuleExpression:   "select the bare column and compute in the program",
-	RuleFunction:     "select the bare column and compute in the program",
-	RuleWholeRow:     "name the columns",
-	RuleWritingCTE:   "send the statements one by one",
-	RuleDynamic:      "send the statement itself",
-	RuleBulk:         "insert with placeholders, or seal the values with driver.Sealer and copy with the plain driver",
-	RuleMode:         "send the setting in a text of its own",
-	RuleLongName:     "use a name of at most 63 bytes",
-	RuleCopied:       "read the value in the program and pass it as an argument; rebuild tables with the plain driver (driver.SplitDSN)",
-	RuleOutputs:      "send the statements one by one",
+	RuleCompared:      "lookups need the option index, which this version doesn't have",
+	RuleOrdered:       "sort in the program",
+	RuleGrouped:       "group in the program",
+	RuleSetOperation:  "use UNION ALL of the same column",
+	RuleJoined:        "join on columns that aren't encrypted",
+	RuleExpression:    "select the bare column and compute in the program",
+	RuleFunction:      "select the bare column and compute in the program",
+	RuleWholeRow:      "name the columns",
+	RuleWritingCTE:    "send the statements one by one",
+	RuleDynamic:       "send the statement itself",
+	RuleBulk:          "insert with placeholders, or seal the values with driver.Sealer and copy with the plain driver",
+	RuleMode:          "send the setting in a text of its own",
+	RuleLongName:      "use a name of at most 63 bytes",
+	RuleCopied:        "read the value in the program and pass it as an argument; rebuild tables with the plain driver (driver.SplitDSN)",
+	RuleIgnore:        "leave IGNORE out, or assign only NULL to the column",
+	RuleNotStrict:     "set STRICT_TRANS_TABLES in the session's sql_mode",
+	RuleStoredCharset: "pass the value as an argument",
+	RuleInto:          "read the result in the program",
+	RuleOddName:       "write the name as it is registered",
+	RuleOracleMode:    "leave ORACLE, MSSQL, DB2 and the like out of the session's sql_mode",
+	RuleOutputs:       "send the statements one by one",
 
 	RuleRenamed:        "register the new name too, or rename with the plain driver (driver.SplitDSN)",
 	RuleDefinition:     "leave the literal out",
 	RuleConversion:     "read and write the column through the program",
 	RuleRowRule:        "use a trigger that copies ciphertext, or write from the program",
+	RuleRoutine:        "write from the program, or define it with the plain driver (driver.SplitDSN)",
 	RuleTableAs:        "create the table, then copy through the program",
 	RuleDefault:        "remove the default",
 	RuleGenerated:      "remove the expression",

@@ -70,7 +70,7 @@ func testSchema() *tags.Schema {
 }
 
 // testDialects are those that are built.
-var testDialects = []dialect.Dialect{dialect.SQLite, dialect.Postgres}
+var testDialects = []dialect.Dialect{dialect.SQLite, dialect.Postgres, dialect.MySQL}
 
 func testAnalyzer() *Analyzer { return analyzerOf(dialect.SQLite) }
 
@@ -108,7 +108,7 @@ var testTables = map[string][]string{
 
 // plan analyses as the driver does: with a catalogue that is asked until all is known.
 func plan(an *Analyzer, query string) (*Plan, []TableName, error) {
-	return planIn(an, query, Mode{Known: true})
+	return planIn(an, query, modeOf(an.f.dialect))
 }
 
 // planIn is plan on a connection in that mode, which is only told when it is asked for.

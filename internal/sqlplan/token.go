@@ -43,7 +43,12 @@ const (
 	tColon
 	tLBracket
 	tRBracket
-	tBits // B'…' and X'…' where these are bit strings
+	tIntroducer // _utf8mb4 before a string
+	tUserVar    // @x
+	tSysVar     // @@x
+	tAndAnd     // && as AND
+	tNullEq     // <=>
+	tBits       // B'…' and X'…' where these are bit strings
 )
 
 // token is one token of a text. Tokens are small because a text may have a million of them.
