@@ -465,3 +465,67 @@ func TestCloseDuringALoad(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// TestKeysOfGoodStandingDontWaitForTheStore: behind a pooler the store may wait for the very connection that
+// the caller's transaction keeps. A key that was looked at lately is used without the store's answer after half
+// a second; one that wasn't, or that is new, waits as long as the context lets it.
+func TestKeysOfGoodStandingDontWaitForTheStore(t *testing.T) {
+	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		f, store := w.factory(Config{}, WithClock(time.Now)), w.store
+		defer f.Close()
+		seal := func(ctx context.Context, partition string) (time.Duration, error) {
+			s, err := f.Session(ctx, partition)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			began := time.Now()
+			_, err = s.Encrypt(ctx, []byte("x"))
+			return time.Since(began), err
+		}
+		for _, partition := range []string{"a", "b", "c"} {
+			if _, err := seal(t.Context(), partition); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store.hook(func(ctx context.Context, _ string, _ KeyMeta) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		time.Sleep(2 * time.Second)
+		if err := f.Confirm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, partition := range []string{"a", "a", "b", "c"} {
+			wg.Go(func() {
+				if took, err := seal(t.Context(), partition); err != nil || took > 2*storePatience {
+					t.Errorf("partition %s: %v after %v", partition, err, took)
+				}
+			})
+		}
+		wg.Wait()
+		if took, err := seal(t.Context(), "a"); err != nil || took != 0 {
+			t.Errorf("once more: %v after %v: the store was asked again at once", err, took)
+		}
+
+		// A key that must be looked at, and one that isn't there.
+		bounded, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if took, err := seal(bounded, "new"); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+			t.Errorf("a new partition: %v after %v", err, took)
+		}
+		time.Sleep(4 * time.Hour)
+		bounded, cancel = context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if took, err := seal(bounded, "a"); !errors.Is(err, context.DeadlineExceeded) || took != time.Minute {
+			t.Errorf("a key nobody looked at for four intervals: %v after %v", err, took)
+		}
+
+		store.hook(nil)
+		if _, err := seal(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+	})
+}

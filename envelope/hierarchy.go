@@ -115,7 +115,7 @@ func (a *access) renew(ctx context.Context, l *line) (_ *key, err error) {
 		if !askedNow && (k == nil || a.due(k, asked, now) || k.unfit(now) != nil) {
 			askedNow = true
 			st := a.f.stamp()
-			next, created, err := a.newest(ctx, l, k, st)
+			next, created, err := a.newest(ctx, l, k, asked, st)
 			switch {
 			case err == nil:
 				if k != nil {
@@ -131,7 +131,10 @@ func (a *access) renew(ctx context.Context, l *line) (_ *key, err error) {
 		}
 		if k != nil && k.parent != nil && !askedParent && outageErr == nil && a.due(k.parent, *k.parent.seen.Load(), now) {
 			askedParent = true
-			switch err := a.confirm(ctx, k.parent); {
+			asking, cancel := a.hurried(ctx, k, asked)
+			err := a.confirm(asking, k.parent)
+			cancel()
+			switch {
 			case err == nil:
 			case a.standsOutage(ctx, k, asked, err):
 				outageErr = err
@@ -168,11 +171,26 @@ func (a *access) due(k *key, st stamp, now int64) bool {
 // standsOutage reports whether k, whose line was looked at when asked says, may
 // be used although err has kept the store or the KMS from being asked about it.
 func (a *access) standsOutage(ctx context.Context, k *key, asked stamp, err error) bool {
-	if k == nil || !isOutage(err) || ctx.Err() != nil {
+	return isOutage(err) && ctx.Err() == nil && a.stands(k, asked)
+}
+
+// stands reports whether k is fit, and was looked at lately enough, to do without the store and the KMS.
+func (a *access) stands(k *key, asked stamp) bool {
+	if k == nil {
 		return false
 	}
 	f, now := a.f, a.f.now()
 	return k.unfit(now) == nil && now < f.abandoned(asked) && (k.parent == nil || now < f.abandoned(*k.parent.seen.Load()))
+}
+
+// hurried is the context for asking the store about k, whose line was looked at when asked says. While k may
+// stand an outage, a store that doesn't answer soon is taken for one: the caller may be in a transaction
+// that keeps the very connection that the store waits for, as behind a pooler.
+func (a *access) hurried(ctx context.Context, k *key, asked stamp) (context.Context, context.CancelFunc) {
+	if a.overlay != nil || !a.stands(k, asked) {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, storePatience)
 }
 
 // install makes k the key that the line encrypts with, for as long as nothing
@@ -205,10 +223,13 @@ func (a *access) install(l *line, k *key, asked stamp, outage bool) {
 
 // newest asks the store, at st, for the newest row of a line. It returns the
 // row's key, or nil if there is none or it must not encrypt by what the row says;
-// and the row's creation time. k, if not nil, is the key in use: its row is
-// confirmed, and stored again if it was lost.
-func (a *access) newest(ctx context.Context, l *line, k *key, st stamp) (*key, int64, error) {
-	row, err := a.loadLatest(ctx, l)
+// and the row's creation time. k, if not nil, is the key in use, whose line was
+// looked at when asked says: its row is confirmed, and stored again if it was
+// lost.
+func (a *access) newest(ctx context.Context, l *line, k *key, asked, st stamp) (*key, int64, error) {
+	asking, cancel := a.hurried(ctx, k, asked)
+	row, err := a.loadLatest(asking, l)
+	cancel()
 	if errors.Is(err, ErrKeyNotFound) {
 		row, err = nil, nil
 	}
@@ -216,12 +237,15 @@ func (a *access) newest(ctx context.Context, l *line, k *key, st stamp) (*key, i
 		return nil, 0, err
 	}
 	if k != nil && !k.replaced.Load() && (row == nil || row.Created != k.meta.Created) {
-		if err := a.confirm(ctx, k); err != nil {
+		asking, cancel := a.hurried(ctx, k, asked)
+		err := a.confirm(asking, k)
+		cancel()
+		if err != nil {
 			return nil, 0, err
 		}
 		if row == nil || row.Created < k.meta.Created {
 			if k.replaced.Load() {
-				return a.newest(ctx, l, nil, st)
+				return a.newest(ctx, l, nil, asked, st)
 			}
 			return k.retain(), k.meta.Created, nil
 		}
@@ -261,7 +285,7 @@ func (a *access) confirm(ctx context.Context, k *key) error {
 			return nil
 		}
 		if err := flight.wait(ctx); err != nil {
-			return err
+			return outage{fmt.Errorf("error loading %s from metastore: %w", k.level, err)}
 		}
 		if flight.err == nil || !flight.cancelled {
 			return flight.err

@@ -51,11 +51,12 @@ type CryptoPolicy struct {
 
 // Times that aren't options.
 const (
-	dataKeyLife   = 5 * time.Minute  // how long a data key is shared
-	staleFactor   = 3                // × RevokeCheck: how long a key outlives its last confirmation
-	maxRetryPause = 30 * time.Second // between two attempts to confirm a key during an outage
-	confirmPause  = time.Second      // between two requests to confirm all keys, see Confirm
-	maxAhead      = 24 * time.Hour   // how far a new key's time may lie in the future
+	dataKeyLife   = 5 * time.Minute        // how long a data key is shared
+	staleFactor   = 3                      // × RevokeCheck: how long a key outlives its last confirmation
+	maxRetryPause = 30 * time.Second       // between two attempts to confirm a key during an outage
+	storePatience = 500 * time.Millisecond // for an answer about a key that may be used without one
+	confirmPause  = time.Second            // between two requests to confirm all keys, see Confirm
+	maxAhead      = 24 * time.Hour         // how far a new key's time may lie in the future
 )
 
 // wrapLimit is how many data keys one intermediate key seals in one process.
