@@ -22,6 +22,8 @@ type catalog struct {
 	version atomic.Uint64 // grows whenever tables may have changed
 	allOK   atomic.Uint64 // schema version + 1 whose tables were all checked, at the present catalogue version
 
+	looked atomic.Uint64 // schema version + 1 whose tables a new connection has looked for, found or not
+
 	log *slog.Logger // hears of views and children of registered tables; nil: nobody does
 
 	mu       sync.Mutex // guards the fields below; never held over a query
@@ -181,7 +183,7 @@ func (c *catalog) unchanged(ctx context.Context, conn rawConn, tables []*tags.Ta
 // statement names. Tables that don't exist yet are checked at their first use.
 func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tables []*tags.Table) error {
 	schema, all := s.Version(), tables == nil
-	if c.allOK.Load() == schema+1 {
+	if c.allOK.Load() == schema+1 || all && c.looked.Load() == schema+1 {
 		return nil
 	}
 	if all {
@@ -217,6 +219,9 @@ func (c *catalog) verify(ctx context.Context, conn rawConn, s *tags.Schema, tabl
 		}
 		c.mu.Unlock()
 		c.report(t, info)
+	}
+	if all {
+		c.looked.Store(schema + 1)
 	}
 	if all && !missing {
 		c.mu.Lock()

@@ -236,3 +236,53 @@ func TestTransactionsThatKeepPgBouncersSessions(t *testing.T) {
 	sealedIn(t, srv, "patients", "disease")
 	noneOf(t, "the server's log", srv.Log(), "the secret disease")
 }
+
+// TestKnownKeysInTransactionsThatKeepPgBouncersSessions: a new connection makes keys be confirmed. Transactions
+// that keep all of PgBouncer's sessions don't wait for that: their keys are known.
+func TestKnownKeysInTransactionsThatKeepPgBouncersSessions(t *testing.T) {
+	srv := testserver.Postgres(t)
+	if _, err := open(t, "pgx", postgresDSN(srv)).Exec("CREATE TABLE patients (id BIGINT PRIMARY KEY, clinic_id TEXT NOT NULL, name TEXT NOT NULL, disease TEXT)"); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, "asherah-postgres", bouncerDSN(t, srv, "exec"))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	insert := func(c interface {
+		ExecContext(context.Context, string, ...any) (sql.Result, error)
+	}, id, clinic int) error {
+		_, err := c.ExecContext(ctx, "INSERT INTO patients (id, clinic_id, name, disease) VALUES ($1, $2, 'x', $3)", id, fmt.Sprintf("clinic-%d", clinic), "the secret disease")
+		return err
+	}
+	for i := range bouncerPool {
+		if err := insert(db, i, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var txs []*sql.Tx
+	for range bouncerPool {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+		txs = append(txs, tx)
+	}
+	another, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
+	time.Sleep(1100 * time.Millisecond) // requests to confirm that follow each other within a second are one
+	var wg sync.WaitGroup
+	errs := make([]error, len(txs))
+	for i, tx := range txs {
+		wg.Go(func() { errs[i] = errors.Join(insert(tx, 100+i, i), tx.Commit()) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	sealedIn(t, srv, "patients", "disease")
+}

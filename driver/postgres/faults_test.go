@@ -267,3 +267,26 @@ func TestNoMoreRoundTripsWhenWarm(t *testing.T) {
 		}
 	}
 }
+
+// TestALaterConnectionAsksNothing: the tables are looked for once, also those that aren't there yet, and not by
+// each connection that a pool opens.
+func TestALaterConnectionAsksNothing(t *testing.T) {
+	srv := testserver.Postgres(t) // without the table users
+	proxy := testproxy.New(t, srv.Addr())
+	dsn := srv.DSNAt(proxy.Addr(), "")
+	trips := func(db *sql.DB) int {
+		before := proxy.Stats()
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return proxy.Stats().Sub(before).RoundTrips
+	}
+	bare, wrapped := openPlain(t, dsn), connect(t, dsn, config(t))
+	trips(wrapped)
+	w, b := trips(wrapped), trips(bare)
+	if w != b || b == 0 {
+		t.Errorf("the second connection takes %d round trips, a bare one %d", w, b)
+	}
+}
