@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/asherah-sql/asherah-sql/cache"
+	"github.com/asherah-sql/asherah-sql/envelope"
 	"github.com/asherah-sql/asherah-sql/kms"
 	_ "github.com/asherah-sql/asherah-sql/kms/static" // the KMS that needs no vendor's SDK
 	"github.com/asherah-sql/asherah-sql/metastore"
@@ -87,8 +88,14 @@ type Config struct {
 	// sql.Open share when their connection strings and settings are equal. Code only.
 	Keys *Keys
 	// Logger receives the few lines that the driver writes: a key table was created. Default
-	// slog.Default(). Never a key or a value. Code only.
+	// slog.Default(). One that is given here also hears what befalls keys, see [envelope.WithLogger]. Never
+	// a key or a value. Code only.
 	Logger *slog.Logger
+	// Observer is told what keys are used and made, and how long the metastore and the KMS take. Connectors
+	// that share keys have the first one's. Code only.
+	Observer envelope.Observer
+
+	keyLog *slog.Logger // Logger as it was given
 }
 
 // MetastoreMode says how the key table is found and made.
@@ -429,6 +436,7 @@ func complete(cfg Config) (Config, error) {
 	if places > 1 {
 		return cfg, fmt.Errorf("%smetastore: more than one place for keys: give one of %smetastore=memory, %smetastore_dsn, MetastoreConnector and MetastoreStore", paramPrefix, paramPrefix, paramPrefix)
 	}
+	cfg.keyLog = cfg.Logger
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}

@@ -132,7 +132,7 @@ func newFactory(cfg *Config, store metastore.Store) (*envelope.SessionFactory, e
 			Cache: cfg.Cache, CacheSize: cfg.CacheSize, SessionCacheSize: cfg.SessionCacheSize,
 			DataKeyReuse: cfg.DataKeyReuse,
 		},
-	}, store, cfg.KMS)
+	}, store, cfg.KMS, envelope.WithObserver(cfg.Observer), envelope.WithLogger(cfg.keyLog))
 }
 
 // keyStore says where keys live. A nil store means: on the connection in use, which is right for SQLite,

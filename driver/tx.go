@@ -25,6 +25,9 @@ type rowStore struct {
 	c     *conn
 }
 
+// Kind names the store in the metrics.
+func (s *rowStore) Kind() string { return s.table.Kind() }
+
 // Load loads a key row.
 func (s *rowStore) Load(ctx context.Context, meta metastore.KeyMeta) (*metastore.EnvelopeKeyRecord, error) {
 	return s.table.Load(ctx, meta)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,9 @@ type SessionFactory struct {
 	secrets protectedmem.Factory
 	clock   func() time.Time
 	random  io.Reader // nil: crypto/rand; set by tests only
+
+	observer Observer     // nil: none
+	log      *slog.Logger // nil: none
 
 	wrapLimit            int64
 	softCheck, hardCheck int64 // ns after a key was seen, see key.due and key.overdue
@@ -128,7 +132,6 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 	f := &SessionFactory{
 		names:      names,
 		policy:     policy,
-		kms:        k,
 		clock:      time.Now,
 		wrapLimit:  wrapLimit,
 		softCheck:  int64(policy.RevokeCheck / 4 * 3),
@@ -138,7 +141,6 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 	}
 	f.images.limit.Store(maxImages)
 	f.scopeKeys.limit.Store(maxScopeKeys)
-	f.own = access{f: f, store: store}
 	f.confirms.Store(&confirmRound{at: math.MinInt64})
 	for _, o := range opts {
 		if err := o(f); err != nil {
@@ -148,6 +150,8 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 	if f.secrets == nil {
 		f.secrets = protectedmem.Default()
 	}
+	f.own = access{f: f, store: f.watchStore(store)}
+	f.kms = f.watchKMS(k)
 	if f.lines, err = cache.New(cache.Config[string, *line]{
 		Kind:     policy.Cache,
 		Capacity: policy.SessionCacheSize,
@@ -159,8 +163,13 @@ func newFactory(cfg Config, store metastore.Store, k kms.Service, opts []Option)
 		if *c, err = cache.New(cache.Config[KeyMeta, *key]{
 			Kind:     policy.Cache,
 			Capacity: policy.CacheSize,
-			OnEvict:  func(_ KeyMeta, k *key) { k.release() },
-			Acquire:  func(k *key) { k.refs.Add(1) },
+			OnEvict: func(_ KeyMeta, k *key) {
+				if !f.closed.Load() && !k.replaced.Load() {
+					f.count(countEvicted)
+				}
+				k.release()
+			},
+			Acquire: func(k *key) { k.refs.Add(1) },
 		}); err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -38,10 +39,12 @@ func (a *access) encryptionKey(ctx context.Context, l *line, now int64) (*key, e
 	}
 	if a.overlay != nil {
 		if k := a.overlay.newest(l.id); k != nil && k.unfit(now) == nil {
+			a.f.count(countHit)
 			return k.retain(), nil
 		}
 	}
 	if k := l.fresh(a.f, now); k != nil {
+		a.f.count(countHit)
 		return k, nil
 	}
 	if a.overlay != nil {
@@ -53,6 +56,7 @@ func (a *access) encryptionKey(ctx context.Context, l *line, now int64) (*key, e
 			return l.renewal.lead(ctx, flight, func() (*key, error) { return a.renew(ctx, l) })
 		}
 		if k := a.serveMeanwhile(l); k != nil {
+			a.f.count(countStale)
 			return k, nil
 		}
 		if err := flight.wait(ctx); err != nil {
@@ -98,6 +102,8 @@ func (a *access) renew(ctx context.Context, l *line) (_ *key, err error) {
 	var asked stamp // when the store was asked for the newest row, if k isn't nil
 	if g := l.hold(); g != nil {
 		k, asked = g.key, g.asked
+	} else {
+		a.f.count(countMiss)
 	}
 	defer func() {
 		if err != nil && k != nil {
@@ -144,6 +150,10 @@ func (a *access) renew(ctx context.Context, l *line) (_ *key, err error) {
 			continue
 		}
 		if k != nil && k.unfit(now) == nil {
+			if outageErr != nil {
+				a.f.count(countStale)
+				a.f.tell(ctx, slog.LevelWarn, "a key is used without having been looked at again", l.level, k.meta, outageErr)
+			}
 			a.install(l, k, asked, outageErr != nil)
 			return k, nil
 		}
@@ -307,6 +317,7 @@ func (a *access) confirmNow(ctx context.Context, k *key) error {
 		err = a.store.Store(ctx, k.meta, row.Clone())
 		switch {
 		case err == nil:
+			a.f.restored(ctx, k)
 			if a.overlay != nil {
 				a.overlay.add(k)
 				return nil
@@ -321,6 +332,7 @@ func (a *access) confirmNow(ctx context.Context, k *key) error {
 		return err
 	}
 	if !sameKey(row, k.row.Load()) {
+		a.f.tell(ctx, slog.LevelError, "another key stands in this one's row", k.level, k.meta, errReplaced)
 		k.replaced.Store(true)
 		a.f.forget(k)
 		return nil
@@ -387,13 +399,16 @@ func (a *access) exact(ctx context.Context, l level, meta KeyMeta) (*key, error)
 	}
 	if a.overlay != nil {
 		if k := a.overlay.find(meta); k != nil {
+			a.f.count(countHit)
 			return k.retain(), nil
 		}
 	}
 	keys := a.f.keys(l)
 	if k, ok := keys.Get(meta); ok {
+		a.f.count(countHit)
 		return k, nil
 	}
+	a.f.count(countMiss)
 	if a.overlay != nil {
 		k, err := a.read(ctx, l, meta)
 		if err != nil {
@@ -491,6 +506,8 @@ func (a *access) create(ctx context.Context, l *line, after int64) (*key, error)
 		}
 		err = a.store.Store(ctx, k.meta, k.row.Load().Clone())
 		if err == nil {
+			a.f.count(l.level.countCreated())
+			a.f.tell(ctx, slog.LevelInfo, "key created", l.level, k.meta, nil)
 			if a.overlay != nil {
 				a.overlay.add(k)
 			} else {

@@ -38,7 +38,7 @@ type Overlay struct {
 // through store.
 func (f *SessionFactory) Overlay(store metastore.Store) *Overlay {
 	o := &Overlay{}
-	o.keys = access{f: f, store: store, overlay: o}
+	o.keys = access{f: f, store: f.watchStore(store), overlay: o}
 	return o
 }
 
@@ -74,6 +74,7 @@ func (o *Overlay) restore(ctx context.Context, k *key) error {
 	if errors.Is(err, ErrKeyNotFound) {
 		err = o.keys.store.Store(ctx, k.meta, k.row.Load().Clone())
 		if err == nil {
+			o.keys.f.restored(ctx, k)
 			return nil
 		}
 		if !errors.Is(err, metastore.ErrExists) {

@@ -118,7 +118,9 @@ func (sc *Scope) AppendSeal(ctx context.Context, dst []byte, partition string, p
 	if err := sc.open(); err != nil {
 		return dst, fmt.Errorf("seal: %w", err)
 	}
+	t := sc.keys.f.begin(timerEncrypt)
 	out, err := sc.appendSeal(ctx, dst, partition, payload, &b)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("seal: %w", err)
 	}
@@ -211,7 +213,9 @@ func (sc *Scope) AppendEncrypt(ctx context.Context, dst []byte, partition string
 	if err := sc.open(); err != nil {
 		return dst, fmt.Errorf("encrypt: %w", err)
 	}
+	t := sc.keys.f.begin(timerEncrypt)
 	out, err := sc.appendEncrypt(ctx, dst, partition, payload)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("encrypt: %w", err)
 	}
@@ -240,7 +244,9 @@ func (sc *Scope) AppendOpen(ctx context.Context, dst []byte, partition string, r
 	if err := sc.open(); err != nil {
 		return dst, fmt.Errorf("open: %w", err)
 	}
+	t := sc.keys.f.begin(timerDecrypt)
 	out, err := sc.appendOpen(ctx, dst, partition, record, &b)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("open: %w", err)
 	}
@@ -292,6 +298,7 @@ func (sc *Scope) reader(ctx context.Context, partition string, r *boundRecord) (
 					break
 				}
 				toFront(sc.readers, i)
+				sc.keys.f.count(countHit)
 				return k, partition, nil
 			}
 		}
@@ -409,7 +416,9 @@ func (sc *Scope) AppendDecrypt(ctx context.Context, dst []byte, partition string
 	if err := sc.open(); err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}
+	t := sc.keys.f.begin(timerDecrypt)
 	out, err := sc.appendDecrypt(ctx, dst, partition, record)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}

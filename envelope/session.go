@@ -62,6 +62,7 @@ func (s *Session) key(ctx context.Context, now int64) (*key, error) {
 	l := s.line.Load()
 	if s.keys.overlay == nil {
 		if k := l.fresh(s.keys.f, now); k != nil {
+			s.keys.f.count(countHit)
 			return k, nil
 		}
 	}
@@ -82,7 +83,9 @@ func (s *Session) Encrypt(ctx context.Context, payload []byte) (*DataRowRecord, 
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
+	t := s.keys.f.begin(timerEncrypt)
 	d, err := s.encrypt(ctx, payload)
+	t.end(err)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)
 	}
@@ -138,7 +141,9 @@ func (s *Session) AppendEncrypt(ctx context.Context, dst, payload []byte) ([]byt
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("encrypt: %w", err)
 	}
+	t := s.keys.f.begin(timerEncrypt)
 	out, err := s.appendEncrypt(ctx, dst, payload)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("encrypt: %w", err)
 	}
@@ -183,17 +188,23 @@ func (s *Session) Decrypt(ctx context.Context, record DataRowRecord) ([]byte, er
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("decrypt: %w", err)
 	}
-	p, err := record.parsed()
-	if err != nil {
-		return nil, fmt.Errorf("decrypt: %w", err)
-	}
-	sc := getScratch()
-	defer sc.put()
-	out, err := s.keys.openRecord(ctx, sc, s.line.Load(), s.partition, nil, &p)
+	t := s.keys.f.begin(timerDecrypt)
+	out, err := s.decrypt(ctx, &record)
+	t.end(err)
 	if err != nil {
 		return nil, fmt.Errorf("decrypt: %w", err)
 	}
 	return out, nil
+}
+
+func (s *Session) decrypt(ctx context.Context, record *DataRowRecord) ([]byte, error) {
+	p, err := record.parsed()
+	if err != nil {
+		return nil, err
+	}
+	sc := getScratch()
+	defer sc.put()
+	return s.keys.openRecord(ctx, sc, s.line.Load(), s.partition, nil, &p)
 }
 
 // AppendDecrypt is Decrypt of a record's JSON. It appends the payload to dst,
@@ -202,18 +213,24 @@ func (s *Session) AppendDecrypt(ctx context.Context, dst, record []byte) ([]byte
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("decrypt: %w", err)
 	}
+	t := s.keys.f.begin(timerDecrypt)
+	out, err := s.appendDecrypt(ctx, dst, record)
+	t.end(err)
+	if err != nil {
+		return dst, fmt.Errorf("decrypt: %w", err)
+	}
+	return out, nil
+}
+
+func (s *Session) appendDecrypt(ctx context.Context, dst, record []byte) ([]byte, error) {
 	sc := getScratch()
 	defer sc.put()
 	l := s.line.Load()
 	p := parsedRecord{likely: l.id}
 	if err := p.parse(record, &sc.buf); err != nil {
-		return dst, fmt.Errorf("decrypt: %w", err)
+		return nil, err
 	}
-	out, err := s.keys.openRecord(ctx, sc, l, s.partition, dst, &p)
-	if err != nil {
-		return dst, fmt.Errorf("decrypt: %w", err)
-	}
-	return out, nil
+	return s.keys.openRecord(ctx, sc, l, s.partition, dst, &p)
 }
 
 // openRecord opens a record of a partition. l is the partition's line, or nil.
@@ -249,6 +266,7 @@ func (a *access) openRecord(ctx context.Context, s *scratch, l *line, partition 
 func (a *access) readingKey(ctx context.Context, l *line, meta KeyMeta) (*key, error) {
 	if l != nil && (a.overlay == nil || a.overlay.find(meta) == nil) {
 		if g := l.current.Load(); g != nil && g.key.meta == meta && g.key.tryRetain() {
+			a.f.count(countHit)
 			return g.key, nil
 		}
 	}
@@ -262,7 +280,9 @@ func (s *Session) AppendSeal(ctx context.Context, dst, payload []byte, b Binding
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("seal: %w", err)
 	}
+	t := s.keys.f.begin(timerEncrypt)
 	out, err := s.appendSeal(ctx, dst, payload, &b)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("seal: %w", err)
 	}
@@ -295,7 +315,9 @@ func (s *Session) AppendOpen(ctx context.Context, dst, record []byte, b Binding)
 	if err := s.open(); err != nil {
 		return dst, fmt.Errorf("open: %w", err)
 	}
+	t := s.keys.f.begin(timerDecrypt)
 	out, err := s.appendOpen(ctx, dst, record, &b)
+	t.end(err)
 	if err != nil {
 		return dst, fmt.Errorf("open: %w", err)
 	}

@@ -25,6 +25,9 @@ func NewMemory() *Memory {
 	}
 }
 
+// Kind names the store in the metrics, see envelope.Observer.
+func (m *Memory) Kind() string { return "memory" }
+
 // Load implements [Store].
 func (m *Memory) Load(ctx context.Context, meta KeyMeta) (*EnvelopeKeyRecord, error) {
 	if err := begin(ctx, "load", meta.ID); err != nil {

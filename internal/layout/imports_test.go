@@ -38,6 +38,8 @@ var rules = map[string]rule{
 	"dialect":          {},
 	"envelope":         {own: []string{"metastore", "kms", "cache", "protectedmem", "internal/aead"}},
 
+	"envelope/otelmetrics": {own: []string{"envelope"}, others: []string{"go.opentelemetry.io/otel/"}, leaf: true},
+
 	"metastore":               {own: []string{"dialect"}},
 	"metastore/sqlstore":      {own: []string{"metastore", "dialect"}},
 	"metastore/dynamodb":      {own: []string{"metastore"}, leaf: true},

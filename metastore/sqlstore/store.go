@@ -186,6 +186,9 @@ func (s *Store) Ensure(ctx context.Context) (created bool, err error) {
 // database has been asked, by Ensure or [Store.Exists]; before that its name is as configured.
 func (s *Store) DDL() []string { return slices.Clone(s.drafted().create) }
 
+// Kind names the store in the metrics, see envelope.Observer.
+func (s *Store) Kind() string { return "sql" }
+
 // Load returns the record of that id and creation time, or an error that is [metastore.ErrNotFound].
 func (s *Store) Load(ctx context.Context, meta metastore.KeyMeta) (*metastore.EnvelopeKeyRecord, error) {
 	if err := metastore.CheckID(meta.ID); err != nil {
