@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
@@ -237,6 +238,44 @@ func modeMySQL(ctx context.Context, conn rawConn) (sqlplan.Mode, error) {
 		m.Version += n * []int{10000, 100, 1}[i]
 	}
 	return m, nil
+}
+
+// setsModeMySQL tells whether a text may change sql_mode: it names the variable, or runs what isn't seen here.
+func setsModeMySQL(query string) bool { return namesVariable(query, "sql_mode") || runsUnseen(query) }
+
+// setsCharsetMySQL is setsModeMySQL for the character set: SET NAMES, SET CHARACTER SET, SET CHAR SET, SET CHARSET
+// and the variables that they set.
+func setsCharsetMySQL(query string) bool {
+	return hasWord(query, "names") || containsFold(query, "char") || namesVariable(query, "character_set_") || namesVariable(query, "collation_") || runsUnseen(query)
+}
+
+func runsUnseen(query string) bool { return hasWord(query, "execute") || hasWord(query, "call") }
+
+// namesVariable tells whether a variable's name, in lower case, stands in a text. The server compares such names
+// without regard to case, and perhaps to accents: a character that isn't ASCII may be any letter.
+func namesVariable(query, name string) bool {
+	if ascii(query) {
+		return containsFold(query, name)
+	}
+	same := func(r rune, c byte) bool {
+		if c == '_' || r < utf8.RuneSelf {
+			return r|0x20 == rune(c)|0x20
+		}
+		return true
+	}
+	for i := range query {
+		at := 0
+		for _, r := range query[i:] {
+			if at == len(name) || !same(r, name[at]) {
+				break
+			}
+			at++
+		}
+		if at == len(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // charsetMySQL refuses the character sets of clients in which a byte below 0x80 can be the second half of a

@@ -250,6 +250,10 @@ func charsetPostgres(ctx context.Context, conn rawConn, names bool) error {
 	return nil
 }
 
+func setsCharsetPostgres(query string) bool {
+	return containsFold(query, "client_encoding") || containsFold(query, "names")
+}
+
 func show(ctx context.Context, conn rawConn, query string) (string, error) {
 	rows, err := conn.Query(ctx, query)
 	if err != nil {

@@ -30,6 +30,8 @@ type conn struct {
 	spare  *sealing // of an execution that has ended, for the next one; nil: none
 
 	mode          sqlplan.Mode // the settings that decide how a text is read, when they were last asked for
+	modePlans     *planSet     // plans that hold in mode, if it is kept; else nil
+	modeVaries    bool         // a text has changed, or may have changed, the mode
 	charsetOK     bool         // texts with bytes from 0x80 on are read as they stand
 	charsetVaries bool         // a text has changed, or may have changed, the character set
 }
@@ -86,7 +88,12 @@ func (c connBoth) QueryContext(ctx context.Context, query string, args []driver.
 
 // Unwrap returns the wrapped driver's connection, for sql.Conn.Raw. What is sent on it bypasses the
 // wrapper: values are neither sealed nor opened.
-func (c *conn) Unwrap() driver.Conn { return c.inner }
+func (c *conn) Unwrap() driver.Conn {
+	// It may change the settings as well.
+	c.forgetMode()
+	c.charsetOK = false
+	return c.inner
+}
 
 func (c *conn) raw() rawConn { return rawConn{c.inner} }
 
@@ -201,6 +208,9 @@ func (c *conn) Ping(ctx context.Context) error {
 
 // ResetSession resets the session, if the wrapped driver does.
 func (c *conn) ResetSession(ctx context.Context) error {
+	if c.modeVaries {
+		c.forgetMode() // some drivers take settings back
+	}
 	if r, ok := c.inner.(driver.SessionResetter); ok {
 		return c.noted(r.ResetSession(ctx))
 	}

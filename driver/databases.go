@@ -22,16 +22,18 @@ type database struct {
 	// themselves are read again.
 	version func(ctx context.Context, conn rawConn) (string, error)
 	// mode asks for the settings on which the meaning of a text depends; nil: there are none. It is kept for
-	// a connection until a text holds modeWord; with modeWord empty it is asked for each time.
+	// a connection until a text that setsMode is true of; with setsMode nil it is asked for each time.
 	mode     func(ctx context.Context, conn rawConn) (sqlplan.Mode, error)
-	modeWord string
+	setsMode func(query string) bool
 	// usual is the mode of a server of today that nobody has set otherwise. For Explain, which has none to ask.
 	usual sqlplan.Mode
 	// charset says why texts with bytes from 0x80 on can't be read in the connection's character set; names:
 	// those of registered tables are such texts. nil: they always can. It is kept for a connection until a
-	// text holds one of charsetWords.
-	charset      func(ctx context.Context, conn rawConn, names bool) error
-	charsetWords []string
+	// text that setsCharset is true of.
+	charset     func(ctx context.Context, conn rawConn, names bool) error
+	setsCharset func(query string) bool
+	// undoes: a rollback takes settings back.
+	undoes bool
 	// spells: some types of a partition column give a text back otherwise than it was stored, see spelling.
 	spells bool
 	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
@@ -57,11 +59,12 @@ var databases = map[dialect.Dialect]*database{
 		quote: func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
 	},
 	dialect.Postgres: {
-		mode: modePostgres, usual: sqlplan.Mode{Known: true}, charset: charsetPostgres, charsetWords: []string{"client_encoding", "names"}, spells: true,
+		mode: modePostgres, usual: sqlplan.Mode{Known: true}, charset: charsetPostgres, setsCharset: setsCharsetPostgres, undoes: true, spells: true,
 		read: readPostgres, check: checkPostgres, exact: exactPostgres, quote: quotePostgres,
 	},
 	dialect.MySQL: {
-		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, modeWord: "sql_mode", charset: charsetMySQL, charsetWords: []string{"names", "character", "charset"},
+		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, setsMode: setsModeMySQL,
+		charset: charsetMySQL, setsCharset: setsCharsetMySQL,
 		spells: true, loose: true,
 		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},

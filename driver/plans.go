@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asherah-sql/asherah-sql/cache"
@@ -28,8 +29,11 @@ type statement struct {
 	// skips: the wrapped driver takes this text only as a prepared statement. It isn't sealed in vain again.
 	skips atomic.Bool
 
-	wide bool // it holds bytes from 0x80 on, and touches a table or could
-	sets bool // it may change the settings that decide how a text is read
+	wide                  bool // it holds bytes from 0x80 on, and touches a table or could
+	setsMode, setsCharset bool // it may change the settings that decide how a text is read
+
+	moded bool         // the plan holds in mode only
+	mode  sqlplan.Mode // the connection's when it was planned, if it mattered
 
 	spelling map[*tags.Column]spelling // partition columns of strings: what their type makes of a text
 
@@ -52,7 +56,10 @@ type plans struct {
 	txText   bool // transaction control sent as text must be known
 	refuse   bool // asherah_unpinned=refuse
 
-	touching, passing cache.Cache[string, *statement]
+	free planSet // plans that hold in every mode
+
+	mu    sync.Mutex                // guards moded
+	moded map[sqlplan.Mode]*planSet // plans that hold in one mode
 
 	wide atomic.Uint64 // schema version·2 + 2, + 1 when some registered name isn't ASCII
 }
@@ -80,13 +87,64 @@ func newPlans(c *core) (*plans, error) {
 	if p.analyzer, err = sqlplan.New(c.cfg.Schema, c.dialect); err != nil {
 		return nil, err
 	}
-	// Two caches: a stream of unique texts that pass through can't flush the plans.
-	for _, to := range []*cache.Cache[string, *statement]{&p.touching, &p.passing} {
+	p.free = newPlanSet()
+	p.moded = map[sqlplan.Mode]*planSet{}
+	return p, nil
+}
+
+// planSet holds plans by their text. Two caches: a stream of unique texts that pass through can't flush the plans.
+type planSet struct {
+	touching, passing cache.Cache[string, *statement]
+}
+
+func newPlanSet() planSet {
+	var s planSet
+	for _, to := range []*cache.Cache[string, *statement]{&s.touching, &s.passing} {
+		var err error
 		if *to, err = cache.New(cache.Config[string, *statement]{Kind: cache.LRU, Capacity: planCacheSize}); err != nil {
-			return nil, err
+			panic(err) // the settings above are right
 		}
 	}
-	return p, nil
+	return s
+}
+
+// get returns the plan of a text, if it is known and was made with these versions.
+func (p *planSet) get(query string, schema, catalog uint64) *statement {
+	// Statements that pass come first: theirs is the cost that nobody has agreed to.
+	if s, ok := p.passing.Get(query); ok && s.schema == schema {
+		return s
+	}
+	if s, ok := p.touching.Get(query); ok && s.schema == schema && s.catalog == catalog {
+		return s
+	}
+	return nil
+}
+
+func (p *planSet) put(query string, s *statement) {
+	if s.passes() {
+		p.passing.Put(query, s)
+	} else {
+		p.touching.Put(query, s)
+	}
+}
+
+// maxModes bounds the modes whose plans are kept: a program has one, or very few.
+const maxModes = 8
+
+// in returns the plans that hold in one mode.
+func (p *plans) in(m sqlplan.Mode) *planSet {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set, ok := p.moded[m]
+	if !ok {
+		if len(p.moded) == maxModes {
+			clear(p.moded)
+		}
+		made := newPlanSet()
+		set = &made
+		p.moded[m] = set
+	}
+	return set
 }
 
 // skipped notes an answer of ErrSkip.
@@ -101,7 +159,7 @@ func (s *statement) passes() bool { return !s.plan.Touches }
 // plan returns the plan for query, from the cache or by analysing it; a refusal is a *RefusedError.
 func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
 	s, err := c.planned(ctx, query)
-	if err == nil && (s.wide || s.sets) {
+	if err == nil && (s.wide || s.setsMode || s.setsCharset) {
 		err = c.minds(ctx, s)
 	}
 	if err != nil || !s.spelled {
@@ -129,18 +187,23 @@ func (c *conn) plan(ctx context.Context, query string) (*statement, error) {
 func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 	p := c.core.plans
 	schema, catalog := p.schema.Version(), c.core.catalog.version.Load()
-	if s := c.recent.get(query, schema, catalog); s != nil {
+	if s := c.recent.get(query, schema, catalog, &c.mode); s != nil {
 		return s, nil
 	}
-	// Statements that pass come first: theirs is the cost that nobody has agreed to.
-	if s, ok := p.passing.Get(query); ok && s.schema == schema {
-		return c.recent.put(query, s), nil
-	}
-	if s, ok := p.touching.Get(query); ok && s.schema == schema && s.catalog == catalog {
+	if s := p.free.get(query, schema, catalog); s != nil {
 		return c.recent.put(query, s), nil
 	}
 	s := &statement{plan: passThrough, text: query, schema: schema, catalog: catalog}
 	if p.analyzer.Mentions(query) {
+		if c.core.catalog.db.setsMode != nil {
+			var err error
+			if s.mode, err = c.readMode(ctx); err != nil {
+				return nil, err
+			}
+			if s := c.modePlans.get(query, schema, catalog); s != nil {
+				return c.recent.put(query, s), nil
+			}
+		}
 		if err := c.analyze(ctx, query, s); err != nil {
 			return nil, err
 		}
@@ -152,19 +215,18 @@ func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 			return c.planned(ctx, query) // one was registered just before
 		}
 	}
-	s.sets = c.core.catalog.db.setsMode(query)
+	s.noteSettings(c.core.catalog.db, query)
 	s.wide = (!s.passes() || p.wideNames()) && !ascii(query)
 	if p.txText {
 		s.tx = sqlplan.TxControl(query, c.core.dialect)
 	}
 	switch {
-	case len(query) > planMaxText || s.plan.HasLiterals || s.plan.Moded:
-		// A text with a literal in an encrypted position is a secret: it is kept nowhere. One whose meaning
-		// depends on a setting is read anew each time.
-	case s.passes():
-		p.passing.Put(query, c.recent.put(query, s))
-	default:
-		p.touching.Put(query, c.recent.put(query, s))
+	case len(query) > planMaxText || s.plan.HasLiterals:
+		// A text with a literal in an encrypted position is a secret: it is kept nowhere.
+	case !s.moded:
+		p.free.put(query, c.recent.put(query, s))
+	case c.modePlans != nil:
+		c.modePlans.put(query, c.recent.put(query, s))
 	}
 	return s, nil
 }
@@ -172,11 +234,10 @@ func (c *conn) planned(ctx context.Context, query string) (*statement, error) {
 func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	var view catalogView
 	var err error
-	var mode sqlplan.Mode
 	for range maxTables {
-		s.plan, err = c.core.plans.analyzer.Analyze(query, mode, &view)
-		if unmoded := (*sqlplan.NeedMode)(nil); errors.As(err, &unmoded) && !mode.Known {
-			if mode, err = c.readMode(ctx); err != nil {
+		s.plan, err = c.core.plans.analyzer.Analyze(query, s.mode, &view)
+		if unmoded := (*sqlplan.NeedMode)(nil); errors.As(err, &unmoded) && !s.mode.Known {
+			if s.mode, err = c.readMode(ctx); err != nil {
 				return err
 			}
 			continue
@@ -196,6 +257,7 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	if err != nil {
 		return refusal(err)
 	}
+	s.moded = s.plan.Moded
 	if s.passes() {
 		s.plan = passThrough
 		return nil

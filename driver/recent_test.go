@@ -27,12 +27,12 @@ func TestRecentPlans(t *testing.T) {
 		const text = "SELECT a FROM t"
 		r.put(text, c.s)
 		for _, same := range []string{text, strings.Clone(text)} {
-			if got := r.get(same, c.schema, c.catalog); (got == c.s) != c.found || got != nil && got != c.s {
+			if got := r.get(same, c.schema, c.catalog, &sqlplan.Mode{}); (got == c.s) != c.found || got != nil && got != c.s {
 				t.Errorf("%s: got %v", what, got)
 			}
 		}
 		for _, other := range []string{"SELECT b FROM t", "SELECT a FROM T", "", "S", text + " "} {
-			if got := r.get(other, c.schema, c.catalog); got != nil {
+			if got := r.get(other, c.schema, c.catalog, &sqlplan.Mode{}); got != nil {
 				t.Errorf("%s: %q is found", what, other)
 			}
 		}
@@ -43,11 +43,11 @@ func TestRecentPlans(t *testing.T) {
 		text := fmt.Sprintf("UPDATE t SET a = %d WHERE id = %d", i%7, i)
 		plans[text] = &statement{plan: passThrough, schema: 1}
 		r.put(text, plans[text])
-		if r.get(text, 1, 0) != plans[text] {
+		if r.get(text, 1, 0, &sqlplan.Mode{}) != plans[text] {
 			t.Errorf("%s isn't found", text)
 		}
 		for text, s := range plans {
-			if got := r.get(text, 1, 0); got != nil && got != s {
+			if got := r.get(text, 1, 0, &sqlplan.Mode{}); got != nil && got != s {
 				t.Errorf("%s has another text's plan", text)
 			}
 		}
@@ -63,7 +63,7 @@ func TestRecentPlans(t *testing.T) {
 	}
 	long := strings.Repeat("x", recentMaxText+1)
 	r.put(long, passing)
-	if r.get(long, 1, 5) != nil {
+	if r.get(long, 1, 5, &sqlplan.Mode{}) != nil {
 		t.Error("a long text is kept")
 	}
 }

@@ -15,7 +15,7 @@ import (
 // readMode asks for the settings on which the plan of a text depends.
 func (c *conn) readMode(ctx context.Context) (sqlplan.Mode, error) {
 	db := c.core.catalog.db
-	if c.mode.Known && db.modeWord != "" {
+	if c.mode.Known && db.setsMode != nil {
 		return c.mode, nil
 	}
 	if db.mode == nil {
@@ -28,7 +28,10 @@ func (c *conn) readMode(ctx context.Context) (sqlplan.Mode, error) {
 	if !m.Known {
 		return m, errors.New("plan: the connection's settings aren't known")
 	}
-	c.mode = m
+	c.mode, c.modePlans = m, nil
+	if db.setsMode != nil {
+		c.modePlans = c.core.plans.in(m)
+	}
 	return m, nil
 }
 
@@ -37,10 +40,13 @@ func (c *conn) readMode(ctx context.Context) (sqlplan.Mode, error) {
 // the same in all of them.
 func (c *conn) minds(ctx context.Context, s *statement) error {
 	db := c.core.catalog.db
-	if s.sets {
-		c.mode, c.charsetOK = sqlplan.Mode{}, false
-		// A rollback takes a change back.
-		c.charsetVaries = true
+	if s.setsMode {
+		c.forgetMode()
+		c.modeVaries = true
+	}
+	if s.setsCharset {
+		c.charsetOK = false
+		c.charsetVaries = db.undoes
 	}
 	if !s.wide || db.charset == nil || c.charsetOK {
 		return nil
@@ -52,14 +58,14 @@ func (c *conn) minds(ctx context.Context, s *statement) error {
 	return nil
 }
 
-// setsMode tells whether a text may change the settings.
-func (db *database) setsMode(query string) bool {
-	for _, w := range db.charsetWords {
-		if containsFold(query, w) {
-			return true
-		}
-	}
-	return db.modeWord != "" && containsFold(query, db.modeWord)
+// forgetMode has the mode asked for when it matters next.
+func (c *conn) forgetMode() { c.mode, c.modePlans = sqlplan.Mode{}, nil }
+
+// notes what a text may do to the settings. A statement on a registered table changes none: the analysis refuses
+// texts that do both.
+func (s *statement) noteSettings(db *database, query string) {
+	s.setsMode = s.passes() && db.setsMode != nil && db.setsMode(query)
+	s.setsCharset = s.passes() && db.setsCharset != nil && db.setsCharset(query)
 }
 
 func ascii(s string) bool {
@@ -69,6 +75,22 @@ func ascii(s string) bool {
 		}
 	}
 	return true
+}
+
+// hasWord tells whether an ASCII word in lower case stands in a text, letters of the text in either case, and is
+// no part of a longer name. A digit may stand before it: of the version that a comment begins with whose text is
+// executed.
+func hasWord(s, word string) bool {
+	letter := func(c byte) bool { return c == '_' || c == '$' || c >= 0x80 || 'a' <= c|0x20 && c|0x20 <= 'z' }
+	for i := 0; i+len(word) <= len(s); i++ {
+		if s[i]|0x20 != word[0] || !strings.EqualFold(s[i:i+len(word)], word) || i > 0 && letter(s[i-1]) {
+			continue
+		}
+		if end := i + len(word); end == len(s) || !letter(s[end]) && (s[end] < '0' || s[end] > '9') {
+			return true
+		}
+	}
+	return false
 }
 
 // containsFold is strings.Contains for an ASCII word in lower case, letters of s in either case.

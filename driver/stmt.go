@@ -83,12 +83,12 @@ func withOrdinals(args []driver.Value) []driver.NamedValue {
 
 // ExecContext seals the arguments and executes the statement.
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	if s.s.sets {
+	if s.s.setsMode || s.s.setsCharset {
 		if err := s.c.minds(ctx, s.s); err != nil {
 			return nil, err
 		}
 	}
-	if s.s.passes() && len(s.s.tx) == 0 {
+	if s.s.passes() && len(s.s.tx) == 0 && !s.s.moded {
 		res, err := callStmtExec(ctx, s.inner, args)
 		return res, s.c.noted(err)
 	}
@@ -116,12 +116,12 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (drive
 
 // QueryContext seals the arguments, executes the statement and opens its rows.
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	if s.s.sets {
+	if s.s.setsMode || s.s.setsCharset {
 		if err := s.c.minds(ctx, s.s); err != nil {
 			return nil, err
 		}
 	}
-	if s.s.passes() && len(s.s.tx) == 0 {
+	if s.s.passes() && len(s.s.tx) == 0 && !s.s.moded {
 		rows, err := callStmtQuery(ctx, s.inner, args)
 		return rows, s.c.noted(err)
 	}
@@ -156,17 +156,19 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 	return res, s.c.noted(err)
 }
 
-// refresh plans the statement again when tables were registered or changed since.
+// refresh plans the statement again when tables were registered or changed since, or the connection's mode is
+// another one: the server goes on reading the text as it was prepared.
 func (s *stmt) refresh(ctx context.Context) error {
-	if s.s.passes() {
+	if s.s.passes() && !s.s.moded {
 		return nil
 	}
 	now, err := s.c.plan(ctx, s.query)
 	if err != nil {
 		return err
 	}
+	same := now.text == s.text && (!now.moded || now.mode == s.s.mode)
 	s.s = now
-	if now.text == s.text {
+	if same {
 		return nil
 	}
 	inner, err := callPrepare(ctx, s.c.inner, now.text)
