@@ -11,15 +11,6 @@ import (
 	"github.com/asherah-sql/asherah-sql/driver"
 )
 
-type account struct {
-	ID       int64
-	TenantID string
-	Email    string `encrypt:"tenant_id"`
-	Age      int    `encrypt:"tenant_id"`
-}
-
-func (account) TableName() string { return "accounts" }
-
 // Each table is set up wrong; the error names the place, and running the DDL that it ends with, or what is
 // given, makes the connection work.
 func TestTheCatalogueIsCheckedAtTheFirstConnection(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/asherah-sql/asherah-sql/driver"
+	"github.com/asherah-sql/asherah-sql/internal/drivertest"
 	"github.com/asherah-sql/asherah-sql/internal/testproxy"
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
@@ -96,29 +98,7 @@ func readAll(t testing.TB, srv *testserver.Server, atLeast int) {
 	t.Helper()
 	db := connect(t, srv.DSN(""), config(t))
 	defer db.Close()
-	rows, err := db.Query(`SELECT id, email FROM users`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var id int
-		var email string
-		if err := rows.Scan(&id, &email); err != nil {
-			t.Fatal(err)
-		}
-		n++
-		if email != fmt.Sprintf("%s %d", secret, id) {
-			t.Errorf("row %d: %q", id, email)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if n < atLeast {
-		t.Errorf("%d rows, want %d at least", n, atLeast)
-	}
+	drivertest.ReadNumbered(t, db, math.MaxInt, atLeast)
 }
 
 func TestAStatementIsCancelledWhileAKeyIsMade(t *testing.T) {

@@ -1,15 +1,12 @@
 package postgres_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +18,7 @@ import (
 	"github.com/asherah-sql/asherah-sql/dialect"
 	"github.com/asherah-sql/asherah-sql/driver"
 	"github.com/asherah-sql/asherah-sql/envelope"
+	"github.com/asherah-sql/asherah-sql/internal/drivertest"
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 	"github.com/asherah-sql/asherah-sql/kms/static"
 	"github.com/asherah-sql/asherah-sql/metastore/sqlstore"
@@ -233,94 +231,17 @@ func TestAKeyRowThatAFailoverLostIsStoredAgain(t *testing.T) {
 	}
 }
 
-const (
-	raceDSN  = "ASHERAH_POSTGRES_RACE_DSN"
-	raceBase = "ASHERAH_POSTGRES_RACE_BASE"
-	raceKeys = 1000
-)
-
 // TestRacingProcess isn't a test of its own: it is the process that the next one starts.
 func TestRacingProcess(t *testing.T) {
-	dsn := os.Getenv(raceDSN)
-	if dsn == "" {
-		return
-	}
-	var base int
-	fmt.Sscan(os.Getenv(raceBase), &base)
-	db := connect(t, dsn, config(t))
-	db.SetMaxOpenConns(4)
-	if err := db.Ping(); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Println("ready")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	order := make(chan int, raceKeys)
-	for i := range raceKeys {
-		order <- i // the same order in both, so that they meet at each key
-	}
-	close(order)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for i := range order {
-				if _, err := db.Exec(insertUser, base+i, fmt.Sprintf("tenant-%d", i), fmt.Sprintf("%s %d", secret, i)); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+	drivertest.Racer(t, insertUser, func(dsn string) *sql.DB { return connect(t, dsn, config(t)) })
 }
 
 func TestTwoProcessesMakeEachKeyOnce(t *testing.T) {
 	srv := testserver.Postgres(t)
 	plain := openPlain(t, srv.DSN(""))
 	mustExec(t, plain, usersDDL)
-	type process struct {
-		cmd *exec.Cmd
-		out bytes.Buffer
-		in  interface{ Write([]byte) (int, error) }
-	}
-	var ps []*process
-	for i := range 2 {
-		p := &process{cmd: exec.Command(os.Args[0], "-test.run=^TestRacingProcess$", "-test.v")}
-		p.cmd.Env = append(os.Environ(), raceDSN+"="+srv.DSN(""), fmt.Sprintf("%s=%d", raceBase, (i+1)*1_000_000))
-		in, err := p.cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.in = in
-		out, err := p.cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		sc := bufio.NewScanner(out)
-		for sc.Scan() && sc.Text() != "ready" {
-			p.out.WriteString(sc.Text() + "\n")
-		}
-		go func() {
-			for sc.Scan() {
-				p.out.WriteString(sc.Text() + "\n")
-			}
-		}()
-		ps = append(ps, p)
-	}
-	for _, p := range ps {
-		if _, err := p.in.Write([]byte("go\n")); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, p := range ps {
-		if err := p.cmd.Wait(); err != nil {
-			t.Errorf("%v\n%s", err, p.out.String())
-		}
-	}
+	drivertest.Race(t, "TestRacingProcess", srv.DSN(""))
+	const raceKeys = drivertest.RaceKeys
 	ctx := context.Background()
 	if got := one(t, ctx, plain, `SELECT count(*) FROM users`); got != fmt.Sprint(2*raceKeys) {
 		t.Fatalf("%s rows", got)
@@ -331,27 +252,7 @@ func TestTwoProcessesMakeEachKeyOnce(t *testing.T) {
 	if got := one(t, ctx, plain, `SELECT count(*) FROM encryption_key WHERE id LIKE '\_SK\_%'`); got != "1" {
 		t.Errorf("%s system keys", got)
 	}
-	db := connect(t, srv.DSN(""), config(t))
-	rows, err := db.Query(`SELECT id, email FROM users`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	n := 0
-	for rows.Next() {
-		var id int
-		var email string
-		if err := rows.Scan(&id, &email); err != nil {
-			t.Fatal(err)
-		}
-		n++
-		if email != fmt.Sprintf("%s %d", secret, id%1_000_000) {
-			t.Errorf("row %d: %q", id, email)
-		}
-	}
-	if rows.Err() != nil || n != 2*raceKeys {
-		t.Errorf("%d rows read, %v", n, rows.Err())
-	}
+	drivertest.ReadNumbered(t, connect(t, srv.DSN(""), config(t)), drivertest.RaceBase, 2*raceKeys)
 }
 
 // Two processes whose clocks are 90 s apart meet in the same keys, whoever is first.

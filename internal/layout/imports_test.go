@@ -67,6 +67,7 @@ var rules = map[string]rule{
 	// Real servers, and what stands before them, for test files: no other rule lists it, so nothing that a program links imports it.
 	"internal/testserver": {free: true},
 	"internal/testproxy":  {},
+	"internal/drivertest": {own: []string{"driver", "kms/static", "tags"}},
 }
 
 // realDrivers and vendorSDKs are what only leaves may bring into a program.
