@@ -40,6 +40,8 @@ type database struct {
 	loose bool
 	// lastResult: of a text of several statements, a query delivers the last one's rows, not the first one's.
 	lastResult bool
+	// prefixes: a driver may put the table's name before a result's column (go-sql-driver's columnsWithAlias).
+	prefixes bool
 	// named: arguments have names. Otherwise a name that the program gives is passed on and means nothing.
 	named bool
 	// read returns a table of the database; nil when there is none.
@@ -65,7 +67,7 @@ var databases = map[dialect.Dialect]*database{
 	dialect.MySQL: {
 		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, setsMode: setsModeMySQL,
 		charset: charsetMySQL, setsCharset: setsCharsetMySQL,
-		spells: true, loose: true,
+		spells: true, loose: true, prefixes: true,
 		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},
 }

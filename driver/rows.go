@@ -50,12 +50,12 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 	r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
 	names := inner.Columns()
 	if s.decodes {
-		if err := fits(s.plan, names); err != nil {
+		if err := c.fits(s.plan, names); err != nil {
 			// The table has changed since its columns were read. With its present columns the same text may
 			// be understood; if it isn't the same text any more, the result can't be.
 			c.core.catalog.forget()
 			now, perr := c.replan(ctx, query)
-			if perr != nil || now.text != s.text || fits(now.plan, names) != nil {
+			if perr != nil || now.text != s.text || c.fits(now.plan, names) != nil {
 				return nil, errors.Join(err, r.Close())
 			}
 			s, r.outs = now, now.plan.Outputs
@@ -90,16 +90,20 @@ func (c *conn) replan(ctx context.Context, query string) (*statement, error) {
 }
 
 // fits compares a result's columns with what the plan expects of it.
-func fits(p *sqlplan.Plan, names []string) error {
+func (c *conn) fits(p *sqlplan.Plan, names []string) error {
 	if len(names) != len(p.Outputs) {
 		return fmt.Errorf("%w: the result has %d columns where %d were expected: run the statement again", ErrSchemaMismatch, len(names), len(p.Outputs))
 	}
 	for i, o := range p.Outputs {
-		if o.Name != "" && !strings.EqualFold(o.Name, names[i]) {
+		if o.Name != "" && !strings.EqualFold(o.Name, names[i]) && !(c.core.catalog.db.prefixes && hasSuffixFold(names[i], "."+o.Name)) {
 			return fmt.Errorf("%w: column %d of the result isn't %s: run the statement again", ErrSchemaMismatch, i+1, o.Name)
 		}
 	}
 	return nil
+}
+
+func hasSuffixFold(s, suffix string) bool {
+	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }
 
 // Columns returns the names of the columns that the program asked for.

@@ -16,6 +16,9 @@ import (
 func (c *conn) readMode(ctx context.Context) (sqlplan.Mode, error) {
 	db := c.core.catalog.db
 	if c.mode.Known && db.setsMode != nil {
+		if c.modePlans == nil {
+			c.modePlans = c.core.plans.in(c.mode)
+		}
 		return c.mode, nil
 	}
 	if db.mode == nil {
