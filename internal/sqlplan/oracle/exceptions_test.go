@@ -11,25 +11,49 @@ import (
 
 type tagsTable = tags.Table
 
-// exception is a difference that was looked at and isn't a mistake of sqlplan.
+// exception is a shape of texts in which sqlplan and the grammar differ, and that was looked at.
 type exception struct {
-	pattern *regexp.Regexp // of the text and what the grammar says
-	text    string
+	pattern *regexp.Regexp // of the grammar's message
+	needs   *regexp.Regexp // of the text
+	example string
+	accepts bool // the server does
 	hits    int
 }
 
-// readExceptions reads testdata/exceptions_<program>.txt. Each is a paragraph: a line "pattern: " with the
-// expression that matches the text and the grammar's message, and lines that say why and what the server says.
+func (e *exception) matches(text, message string) bool {
+	return e.pattern.MatchString(message) && (e.needs == nil || e.needs.MatchString(text))
+}
+
+// readExceptions reads testdata/exceptions_<program>.txt, which says how it is written.
 func readExceptions(t testing.TB, program string) []*exception {
 	b, err := os.ReadFile("testdata/exceptions_" + program + ".txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var list []*exception
-	for line := range strings.Lines(string(b)) {
-		if s, ok := strings.CutPrefix(strings.TrimSpace(line), "pattern: "); ok {
-			list = append(list, &exception{pattern: regexp.MustCompile("(?s)" + s), text: s})
+	for paragraph := range strings.SplitSeq(string(b), "\n\n") {
+		e := &exception{}
+		server := ""
+		for line := range strings.Lines(paragraph) {
+			line = strings.TrimSpace(line)
+			if s, ok := strings.CutPrefix(line, "pattern: "); ok {
+				e.pattern = regexp.MustCompile("(?s)" + s)
+			} else if s, ok := strings.CutPrefix(line, "needs: "); ok {
+				e.needs = regexp.MustCompile("(?s)" + s)
+			} else if s, ok := strings.CutPrefix(line, "example: "); ok {
+				e.example = strings.ReplaceAll(s, `\n`, "\n")
+			} else if s, ok := strings.CutPrefix(line, "server: "); ok {
+				server = s
+			}
 		}
+		if e.pattern == nil {
+			continue
+		}
+		e.accepts = strings.HasPrefix(server, "accepts")
+		if e.example == "" || !e.accepts && !strings.HasPrefix(server, "rejects") {
+			t.Fatalf("exceptions of %s: want an example and the server's verdict, accepts or rejects:\n%s", program, paragraph)
+		}
+		list = append(list, e)
 	}
 	return list
 }

@@ -7,6 +7,7 @@ import (
 
 // Rules is what the walk must know of a database.
 type Rules struct {
+	NamesOnce     bool     // no two tables of FROM may have one name
 	WholeRows     bool     // the name of a table stands for its row
 	CTESeesAround bool     // the body of a common table expression sees the query around its WITH; else around the reference
 	AnyOrder      bool     // common table expressions see those that follow
@@ -162,6 +163,9 @@ func (w *walker) touch(t *Table) {
 func (w *walker) table(name string) *Table {
 	if w.learned == nil {
 		t := w.tables[name]
+		if t == nil { // names that differ in the case of letters are taken for one
+			t = w.tables[strings.ToLower(name)]
+		}
 		w.touch(t)
 		return t
 	}
@@ -247,14 +251,36 @@ type item struct {
 	star []column
 }
 
+// has reports whether a side of a join may have a column of that name.
+func has(it item, name string) bool {
+	for _, r := range it.rels {
+		if _, ok := r.find(name); ok || r.open {
+			return true
+		}
+	}
+	return false
+}
+
 func one(r *rel) item { return item{[]*rel{r}, r.cols} }
 
 // from walks FROM. sc becomes the scope of what sees it.
 func (w *walker) from(list []*Source, sc, outer *frame, en *env) {
 	for _, s := range list {
 		it := w.source(s, sc, outer, en)
+		for _, r := range it.rels {
+			w.twice(sc.rels, r)
+		}
 		sc.rels = append(sc.rels, it.rels...)
 		sc.star = append(sc.star, it.star...)
+	}
+}
+
+// twice notes a name that two tables of FROM have, where that is an error.
+func (w *walker) twice(rels []*rel, r *rel) {
+	for _, o := range rels {
+		if w.rules.NamesOnce && o.name != "" && o.name == r.name && (o.schema == r.schema || o.schema == "" || r.schema == "") {
+			w.f.Invalid = "two tables of one name"
+		}
 	}
 }
 
@@ -305,6 +331,9 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 	both := &frame{parent: left.parent}
 	both.rels = append(append(both.rels, left.rels...), l.rels...)
 	r := w.source(s.Right, both, outer, en)
+	for _, x := range r.rels {
+		w.twice(l.rels, x)
+	}
 	it := item{rels: append(slices.Clone(l.rels), r.rels...)}
 	using := s.Using
 	if s.Natural {
@@ -318,6 +347,9 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 		}
 	}
 	for _, n := range using {
+		if w.learned == nil && (!has(l, n) || !has(r, n)) {
+			w.f.Invalid = "an unknown column in USING"
+		}
 		for _, x := range it.rels {
 			if x.learn != nil {
 				w.learnColumn(x.learn, n)
@@ -568,7 +600,9 @@ func union(a, b lin) lin {
 }
 
 // bare reports whether a value is NULL and nothing else.
-func (l lin) onlyNull() bool { return l.null && l.enc == "" && !l.other && len(l.pos) == 0 && l.row == nil }
+func (l lin) onlyNull() bool {
+	return l.null && l.enc == "" && !l.other && len(l.pos) == 0 && l.row == nil
+}
 
 // merge walks a set operation.
 func (w *walker) merge(l, r []column, q *Query) []column {
@@ -757,7 +791,9 @@ func (w *walker) value(e *Expr, sc *frame, en *env) lin {
 		return lin{other: true}
 	case IsNull, Count:
 		for _, k := range e.Kids {
-			w.value(k, sc, en)
+			if k.Kind != Star { // whether a row is NULL tells no value
+				w.value(k, sc, en)
+			}
 		}
 		return lin{other: true}
 	case Field:

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	oracle.Serve(&oracle.Rules{
-		WholeRows: true, CTESeesAround: true, MergedFirst: true, Excluded: "excluded",
+		NamesOnce: true, WholeRows: true, CTESeesAround: true, MergedFirst: true, Excluded: "excluded",
 		RowIDs: []string{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"},
 	}, read)
 }
@@ -432,6 +432,13 @@ func source(n *pg.Node) *oracle.Source {
 // keeps are the types to which a cast changes no character.
 var keeps = map[string]bool{"text": true, "varchar": true, "bytea": true}
 
+// national reports whether a cast is what the grammar makes of N'…': a string of unbounded length.
+func national(x *pg.TypeCast) bool {
+	list := names(x.TypeName.GetNames())
+	c := x.Arg.GetAConst()
+	return len(list) == 2 && list[1] == "bpchar" && len(x.TypeName.Typmods) == 0 && c != nil && x.Location < 0
+}
+
 func expr(n *pg.Node) *oracle.Expr {
 	switch x := n.GetNode().(type) {
 	case nil:
@@ -463,6 +470,9 @@ func expr(n *pg.Node) *oracle.Expr {
 		if len(list) > 0 && keeps[list[len(list)-1]] && len(t.Typmods) == 0 && len(t.ArrayBounds) == 0 && !t.Setof && (len(list) == 1 || list[0] == "pg_catalog") {
 			e.Kind = oracle.TextCast
 		}
+		if national(x.TypeCast) {
+			e.Kind = oracle.TextCast
+		}
 		return e
 	case *pg.Node_SubLink:
 		q := query(x.SubLink.Subselect.GetSelectStmt())
@@ -476,6 +486,19 @@ func expr(n *pg.Node) *oracle.Expr {
 		return e
 	case *pg.Node_NullTest:
 		return &oracle.Expr{Kind: oracle.IsNull, Kids: some(x.NullTest.Arg)}
+	case *pg.Node_AExpr:
+		// IS [NOT] DISTINCT FROM NULL asks what IS NULL does.
+		if k := x.AExpr.Kind; k == pg.A_Expr_Kind_AEXPR_DISTINCT || k == pg.A_Expr_Kind_AEXPR_NOT_DISTINCT {
+			if c := x.AExpr.Rexpr.GetAConst(); c != nil && c.Isnull {
+				return &oracle.Expr{Kind: oracle.IsNull, Kids: some(x.AExpr.Lexpr)}
+			}
+		}
+		// A sign before a number belongs to it.
+		if op := names(x.AExpr.Name); x.AExpr.Lexpr == nil && len(op) == 1 && op[0] == "+" {
+			if c := x.AExpr.Rexpr.GetAConst(); c.GetFval() != nil || c.GetVal() != nil && c.GetSval() == nil && c.GetBsval() == nil && c.GetBoolval() == nil {
+				return &oracle.Expr{Kind: oracle.Const, Offset: int(c.Location), Int: -1}
+			}
+		}
 	case *pg.Node_RowExpr:
 		return &oracle.Expr{Kind: oracle.Row, Kids: some(x.RowExpr.Args...)}
 	case *pg.Node_AIndirection:
