@@ -198,14 +198,19 @@ func exactMySQL(info *tableInfo, col *tags.Column) bool {
 	return false
 }
 
-// modeMySQL asks for what decides how a text is read.
+// modeMySQL asks for what decides how a text is read, and refuses the character sets of clients in which a byte
+// below 0x80 can be the second half of a character.
 func modeMySQL(ctx context.Context, conn rawConn) (sqlplan.Mode, error) {
-	rows, err := conn.Query(ctx, "SELECT @@SESSION.sql_mode, VERSION(), @@lower_case_table_names")
+	rows, err := conn.Query(ctx, "SELECT @@SESSION.sql_mode, VERSION(), @@lower_case_table_names, @@SESSION.character_set_client")
 	if err != nil {
 		return sqlplan.Mode{}, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 3 {
+	if len(rows) != 1 || len(rows[0]) != 4 {
 		return sqlplan.Mode{}, errShortCatalog
+	}
+	switch charset := strings.ToLower(str(rows[0][3])); charset {
+	case "big5", "cp932", "euckr", "gb18030", "gbk", "sjis":
+		return sqlplan.Mode{}, fmt.Errorf("%w: character_set_client is %s, in which a statement can't be read byte by byte: use utf8mb4", ErrRefused, charset)
 	}
 	m := sqlplan.Mode{Known: true, BackslashEscapes: true, LowerCaseNames: figure(rows[0][2]) != "0"}
 	for _, w := range strings.Split(strings.ToUpper(str(rows[0][0])), ",") {
@@ -240,16 +245,21 @@ func modeMySQL(ctx context.Context, conn rawConn) (sqlplan.Mode, error) {
 	return m, nil
 }
 
-// setsModeMySQL tells whether a text may change sql_mode: it names the variable, or runs what isn't seen here.
-func setsModeMySQL(query string) bool { return namesVariable(query, "sql_mode") || runsUnseen(query) }
+// setsModeMySQL tells whether a text may change what modeMySQL asks for: it sets sql_mode or the character set, or
+// runs what isn't seen here.
+func setsModeMySQL(query string) bool {
+	return namesVariable(query, "sql_mode") || setsCharsetMySQL(query)
+}
 
 // setsCharsetMySQL is setsModeMySQL for the character set: SET NAMES, SET CHARACTER SET, SET CHAR SET, SET CHARSET
 // and the variables that they set.
 func setsCharsetMySQL(query string) bool {
-	return hasWord(query, "names") || containsFold(query, "char") || namesVariable(query, "character_set_") || namesVariable(query, "collation_") || runsUnseen(query)
+	if hasWord(query, "execute") || hasWord(query, "call") {
+		return true
+	}
+	return hasWord(query, "set") && (hasWord(query, "names") || hasWord(query, "char") || hasWord(query, "character") || hasWord(query, "charset") ||
+		namesVariable(query, "character_set_") || namesVariable(query, "collation_"))
 }
-
-func runsUnseen(query string) bool { return hasWord(query, "execute") || hasWord(query, "call") }
 
 // namesVariable tells whether a variable's name, in lower case, stands in a text. The server compares such names
 // without regard to case, and perhaps to accents: a character that isn't ASCII may be any letter.
@@ -278,20 +288,18 @@ func namesVariable(query, name string) bool {
 	return false
 }
 
-// charsetMySQL refuses the character sets of clients in which a byte below 0x80 can be the second half of a
-// character.
+// charsetMySQL refuses what modeMySQL doesn't: other character sets than UTF-8 where a registered name isn't ASCII.
 func charsetMySQL(ctx context.Context, conn rawConn, names bool) error {
+	if !names {
+		return nil
+	}
 	v, err := show(ctx, conn, "SELECT @@SESSION.character_set_client")
 	if err != nil {
 		return err
 	}
 	v = strings.ToLower(v)
-	if names && !strings.HasPrefix(v, "utf8") {
-		return fmt.Errorf("character_set_client is %s, in which registered tables whose names aren't ASCII can't be told: use utf8mb4", v)
-	}
-	switch v {
-	case "big5", "cp932", "euckr", "gb18030", "gbk", "sjis":
-		return fmt.Errorf("character_set_client is %s, in which a statement can't be read byte by byte: use utf8mb4", v)
+	if !strings.HasPrefix(v, "utf8") {
+		return fmt.Errorf("%w: character_set_client is %s, in which registered tables whose names aren't ASCII can't be told: use utf8mb4", ErrRefused, v)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ func TestSplitDSN(t *testing.T) {
 		{dialect.SQLite, "a.db?x=%zz&y", "a.db?x=%zz&y"},
 		{dialect.SQLite, "a.db?x=%zz&y&asherah%5Fservice=s&asherah_product=p", "a.db?x=%zz&y"},
 		{dialect.MySQL, "u:p?w@tcp(h:1)/db", "u:p?w@tcp(h:1)/db"},
+		{dialect.MySQL, "u:p?://w@tcp(h:1)/db?asherah_product=p&asherah_service=s", "u:p?://w@tcp(h:1)/db"},
 		{dialect.MySQL, "u:pw@tcp(h:1)/db?asherah_product=p&parseTime=true&asherah_service=s", "u:pw@tcp(h:1)/db?parseTime=true"},
 		{dialect.Postgres, "postgres://u:p@h/db?sslmode=disable&asherah_service=s&asherah_product=p", "postgres://u:p@h/db?sslmode=disable"},
 		{dialect.Postgres, `host=h  asherah_service=s password='a b\'c' asherah_product = 'p' dbname=d`, `host=h password='a b\'c' dbname=d`},

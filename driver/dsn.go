@@ -49,7 +49,7 @@ func splitParams(d dialect.Dialect, dsn string) (plain string, params []param, e
 			return strings.TrimRight(name+" "+plain, " "), params, nil
 		}
 		return splitKeyValue(dsn)
-	case d == dialect.MySQL && !isURL:
+	case d == dialect.MySQL:
 		return splitMySQL(dsn)
 	case d == dialect.SQLServer && !isURL:
 		return splitSemicolons(dsn)
