@@ -6,10 +6,9 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 	if a.inner || a.cur.Explain || res.encrypted() == nil && (!res.star || res.openOf != nil) {
 		return
 	}
-	if a.outputs {
+	if a.outputs && !a.f.mysql {
 		a.refuseAt(RuleOutputs, a.cur.Offset)
 	}
-	a.outputs = true
 	cols := res.cols
 	n := len(cols)
 	outs := make([]Output, n, n+2)
@@ -46,7 +45,12 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		cols = append(cols, outCol{lin: lineage{col: p, inst: cols[i].lin.inst}})
 		outs = append(outs, Output{Name: name, Partition: -1})
 	}
-	a.plan.Outputs, a.plan.Hidden, a.plan.OutputStatement = outs, len(cols)-n, stmt
+	if a.outputs {
+		a.plan.Further = append(a.plan.Further, Result{Statement: stmt, Outputs: outs, Hidden: len(cols) - n})
+	} else {
+		a.plan.Outputs, a.plan.Hidden, a.plan.OutputStatement = outs, len(cols)-n, stmt
+	}
+	a.outputs = true
 	if text != "" {
 		at := int(a.toks[end-1].end)
 		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text})

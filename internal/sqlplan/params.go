@@ -147,8 +147,12 @@ func (a *analysis) checkParams() {
 }
 
 // checkStatements refuses placeholders in several statements: some drivers bind each statement from the first
-// argument, others go on counting.
+// argument, others go on counting. On MySQL such a text can't be prepared, and drivers that put the arguments into
+// it count on.
 func (a *analysis) checkStatements() {
+	if a.f.mysql {
+		return
+	}
 	in := -1
 	u, l := 0, 0
 	for i, s := range a.stmts {

@@ -24,9 +24,12 @@ type Plan struct {
 	// Outputs are the columns of the one row-returning statement that touches a registered table; nil when
 	// none of its columns has to be opened, checked or trimmed.
 	Outputs         []Output
-	Hidden          int  // so many of the last Outputs were added by Edits: they are trimmed
-	OutputStatement int  // index of the statement that Outputs belong to
-	HasLiterals     bool // a literal stands in an encrypted position: the text is neither cached nor logged
+	Hidden          int // so many of the last Outputs were added by Edits: they are trimmed
+	OutputStatement int // index of the statement that Outputs belong to
+	// Further are the results of later statements that have such columns, in text order. Only of dialects
+	// whose drivers deliver each of several results: MySQL's.
+	Further     []Result
+	HasLiterals bool // a literal stands in an encrypted position: the text is neither cached nor logged
 }
 
 // Statement is one statement of a text.
@@ -156,6 +159,13 @@ type Arg struct {
 	Param  int    // index into Plan.Params + 1, or 0
 	Lookup int    // index into Plan.Lookups + 1: the partition that was found, or 0
 	Name   string // of a named parameter, without its prefix
+}
+
+// Result is the outputs of one statement of several that return rows.
+type Result struct {
+	Statement int // its index
+	Outputs   []Output
+	Hidden    int // so many of the last Outputs were added
 }
 
 // Output is one column of the result.

@@ -227,31 +227,38 @@ func render(query string, p *Plan, asked []TableName, err error) string {
 		}
 		line("args %s", strings.Join(args, ", "))
 	}
-	for i, o := range p.Outputs {
-		s := "pass"
-		if o.Column != nil {
-			s = "open " + o.Column.String()
-			switch {
-			case o.Partition >= 0:
-				s += fmt.Sprintf(", partition in output %d", o.Partition)
-			case o.Unpinned != "":
-				s += ", place not verified: " + o.Unpinned
-			case o.Column.Partition == nil:
-				s += ", partition in force"
-			default:
-				s += ", NO PLACE"
+	outputs := func(outs []Output, hidden int) {
+		for i, o := range outs {
+			s := "pass"
+			if o.Column != nil {
+				s = "open " + o.Column.String()
+				switch {
+				case o.Partition >= 0:
+					s += fmt.Sprintf(", partition in output %d", o.Partition)
+				case o.Unpinned != "":
+					s += ", place not verified: " + o.Unpinned
+				case o.Column.Partition == nil:
+					s += ", partition in force"
+				default:
+					s += ", NO PLACE"
+				}
 			}
+			if o.Name != "" {
+				s += fmt.Sprintf(", named %q", o.Name)
+			}
+			if i >= len(outs)-hidden {
+				s += ", hidden"
+			}
+			line("output %d: %s", i, s)
 		}
-		if o.Name != "" {
-			s += fmt.Sprintf(", named %q", o.Name)
-		}
-		if i >= len(p.Outputs)-p.Hidden {
-			s += ", hidden"
-		}
-		line("output %d: %s", i, s)
 	}
+	outputs(p.Outputs, p.Hidden)
 	if p.OutputStatement > 0 {
 		line("outputs are of statement %d", p.OutputStatement)
+	}
+	for _, r := range p.Further {
+		line("of statement %d", r.Statement)
+		outputs(r.Outputs, r.Hidden)
 	}
 	if p.HasLiterals {
 		line("has literals")
