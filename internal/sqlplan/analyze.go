@@ -114,7 +114,8 @@ type analysis struct {
 	uses   []paramUse
 	texts  []int32 // strings that may be run as statements, by their tokens
 	stmts  []*stmt
-	named  []bool // by statement: it names a registered table
+	unread *syntaxError // of the first statement that isn't understood
+	named  []bool       // by statement: it names a registered table
 	unsure []*relation
 	stored []stored // of the rows of an INSERT
 	roles  []role   // by param
@@ -220,6 +221,10 @@ func (a *analysis) run() (p *Plan, err error) {
 	if !touches {
 		return &Plan{Schema: a.st.version, Moded: moded}, nil
 	}
+	if a.unread != nil {
+		// Whether the text falls into these statements isn't known.
+		a.refuseAt(a.unread.rule, int(a.toks[a.unread.tok].off))
+	}
 	a.plan.Touches = true
 	if a.f.postgres {
 		a.modeChange()
@@ -281,8 +286,9 @@ func (a *analysis) invalidUTF8() int {
 }
 
 // split parses the statements of the text. One that isn't understood refuses the text if it names a
-// registered table. Otherwise it ends at the next semicolon, which holds for all but triggers and virtual
-// tables: they have semicolons inside, so one that isn't understood is always refused.
+// registered table, or if another one touches one. Otherwise it ends at the next semicolon, which holds for
+// all but triggers and virtual tables: they have semicolons inside, so one that isn't understood is always
+// refused.
 func (a *analysis) split() {
 	for {
 		for a.accept(tSemi) {
@@ -303,6 +309,9 @@ func (a *analysis) split() {
 			// On MySQL it may be a block of statements.
 			if named || a.f.mysql || a.textIn(int32(first), int32(end)) >= 0 {
 				a.refuseAt(err.rule, int(a.toks[err.tok].off))
+			}
+			if a.unread == nil {
+				a.unread = err
 			}
 			a.pos = end
 			*s = stmt{kind: Other, opaque: true, tok: int32(first), end: int32(end), exprs: s.exprs}

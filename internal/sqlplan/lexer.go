@@ -57,6 +57,9 @@ func (l *lexer) next() token {
 		case cQuote:
 			return l.quoted(i, c, tString)
 		case cIdentQuote:
+			if l.f.postgres && l.at(i+1) == '"' && l.at(i+2) != '"' {
+				return l.illegal(i, i+2, illegalByte) // a name has a character at least
+			}
 			return l.quoted(i, c, tQuoted)
 		case cBracket:
 			for j := i + 1; j < len(s) && s[j] != 0; j++ {

@@ -23,14 +23,14 @@ func (l *lexer) postgres(i int) token {
 		}
 	case cUnicode:
 		if l.at(i+1) == '&' && l.at(i+2) == '\'' {
-			return l.uescape(l.pgString(i, i+2, false, false))
+			return l.decoded(l.uescape(l.pgString(i, i+2, false, false)))
 		}
 		if l.at(i+1) == '&' && l.at(i+2) == '"' {
 			t := l.quoted(i+2, '"', tQuoted)
 			if t.kind == tQuoted {
 				t.off = int32(i)
 			}
-			return l.uescape(t)
+			return l.decoded(l.uescape(t))
 		}
 	case cBits:
 		if l.at(i+1) == '\'' {
@@ -56,10 +56,22 @@ func (l *lexer) postgres(i int) token {
 	return l.word(i)
 }
 
+// decoded is t, or an illegal token when its Unicode escapes are none: the name or the string isn't known then.
+func (l *lexer) decoded(t token) token {
+	if t.kind == tIllegal {
+		return t
+	}
+	if v, ok := unicodeEscapes(l.text[t.off:t.end]); !ok || v == "" && t.kind == tQuoted {
+		return l.illegal(int(t.off), int(t.end), illegalEscape)
+	}
+	return t
+}
+
 // pgString reads a string whose first quote is at q; escapes tells whether a backslash escapes, and moded
 // whether that is the mode's decision. A literal that follows behind a line break belongs to it.
 func (l *lexer) pgString(i, q int, escapes, moded bool) token {
 	s := l.text
+	escaped := false
 	for {
 		j := q + 1
 		closed := false
@@ -73,6 +85,7 @@ func (l *lexer) pgString(i, q int, escapes, moded bool) token {
 				closed = true
 			case '\\':
 				l.moded = l.moded || moded
+				escaped = true
 				if escapes {
 					j++
 					if j < len(s) && s[j] == 0 {
@@ -91,9 +104,22 @@ func (l *lexer) pgString(i, q int, escapes, moded bool) token {
 		}
 		q = l.continued(j + 1)
 		if q < 0 {
+			if escaped && escapes && !escapesWell(s[i:j+1]) {
+				return l.illegal(i, j+1, illegalEscape)
+			}
 			return l.token(tString, i, j+1)
 		}
 	}
+}
+
+// escapesWell reports whether the database takes the escapes of a string. Whether the bytes that they make are
+// characters depends on its encoding.
+func escapesWell(s string) bool {
+	if s[0] != '\'' {
+		s = s[1:] // E or N
+	}
+	v, ok := backslashes(pieces(s, true))
+	return ok || v != "" && strings.IndexByte(v, 0) < 0
 }
 
 // continued returns the offset of the quote that continues a string which ended before i, or -1: there must be

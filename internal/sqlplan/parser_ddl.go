@@ -266,6 +266,14 @@ func (p *parser) columnConstraint(d *ddlStmt, c *columnDef) bool {
 	return true
 }
 
+// gets notes a default. A statement may give several, of which the last counts, but all of them are sent: one
+// that isn't NULL stays.
+func (c *columnDef) gets(e *expr) {
+	if c.deflt == nil || isNull(c.deflt) {
+		c.deflt = e
+	}
+}
+
 // defaultValue parses what follows DEFAULT. A bare word is a string.
 func (p *parser) defaultValue(c *columnDef) {
 	tok := int32(p.pos)
@@ -273,15 +281,15 @@ func (p *parser) defaultValue(c *columnDef) {
 	case p.accept(tLParen):
 		e := p.expr(bpNone)
 		p.expect(tRParen)
-		c.deflt = e
+		c.gets(e)
 	case p.is(tPlus), p.is(tMinus):
 		p.take()
-		c.deflt = p.term()
+		c.gets(p.term())
 	case p.is(tQuoted), p.is(tWord) && p.cur().kw == kwNone:
 		p.take()
-		c.deflt = p.node(opString, tok)
+		c.gets(p.node(opString, tok))
 	default:
-		c.deflt = p.term()
+		c.gets(p.term())
 	}
 }
 

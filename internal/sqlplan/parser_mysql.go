@@ -481,7 +481,7 @@ func (p *parser) myAttribute(d *ddlStmt, c *columnDef) bool {
 	case p.isKw(kwNot) && p.wordAt(1, "enforced"):
 		p.pos += 2
 	case p.acceptKw(kwDefault):
-		c.deflt = p.expr(mySimple)
+		c.gets(p.expr(mySimple))
 	case p.isKw(kwOn) && p.peek(1).kw == kwUpdate:
 		p.pos += 2
 		p.expr(mySimple)
@@ -605,7 +605,7 @@ func (p *parser) myAlteration(d *ddlStmt) {
 		if p.acceptKw(kwSet) {
 			if !p.oneOf("visible", "invisible") {
 				p.expectKw(kwDefault)
-				c.deflt = p.expr(mySimple)
+				c.gets(p.expr(mySimple))
 			}
 		} else {
 			p.expectKw(kwDrop, kwDefault)

@@ -40,10 +40,43 @@ func (p *parser) expectWords(ws ...string) {
 
 // label consumes a word or a quoted name where every keyword may stand for a name.
 func (p *parser) label() int32 {
-	if !p.is(tWord) && !p.is(tQuoted) {
+	if !p.is(tWord) && !p.is(tQuoted) || p.pgLooksAhead() {
 		p.fail()
 	}
 	return p.take()
+}
+
+// pgLooksAhead reports whether the current word and the next are two that PostgreSQL takes together, so that
+// the first is no name.
+func (p *parser) pgLooksAhead() bool {
+	switch p.cur().kw {
+	case kwNot:
+		switch p.peek(1).kw {
+		case kwBetween, kwIn, kwLike, kwIlike, kwSimilar:
+			return true
+		}
+	case kwNulls:
+		return p.peek(1).kw == kwFirst || p.peek(1).kw == kwLast
+	case kwWith:
+		return p.wordAt(1, "time") || p.wordAt(1, "ordinality")
+	}
+	return p.word("without") && p.wordAt(1, "time") || p.word("format") && p.wordAt(1, "json")
+}
+
+// pgFuncName consumes the name of a function: by itself it may be what a column can't be called, and the other
+// way round.
+func (p *parser) pgFuncName() {
+	t := p.cur()
+	switch {
+	case t.kind == tQuoted, t.kind == tWord && (t.kw == kwNone || p.f.words.classes[t.kw] == funcWord):
+	case p.f.isName(t) && (p.f.words.classes[t.kw] != nameWord || p.peek(1).kind == tDot):
+	default:
+		p.fail()
+	}
+	p.take()
+	for p.accept(tDot) {
+		p.label()
+	}
 }
 
 // pgName consumes the name of a table, with a schema or with a database and a schema.
@@ -58,6 +91,12 @@ func (p *parser) pgName() name {
 	return n
 }
 
+// isReserved reports whether the current word is one that is never a name.
+func (p *parser) isReserved() bool {
+	kw := p.cur().kw
+	return kw != kwNone && p.f.words.classes[kw] == reserved
+}
+
 // anyName consumes the name of another object.
 func (p *parser) anyName() {
 	p.label()
@@ -70,11 +109,19 @@ func postgresExplain(p *parser) {
 	if p.is(tLParen) && p.peek(1).kind == tWord && p.peek(1).kw != kwSelect && p.peek(1).kw != kwWith && p.peek(1).kw != kwValues && p.peek(1).kw != kwTable {
 		p.take()
 		for {
-			p.label()
+			if p.isReserved() && !p.isKw(kwAnalyze) && !p.word("analyse") {
+				p.fail()
+			}
+			if !p.acceptWord("format") { // FORMAT JSON isn't taken together here
+				p.label()
+			}
 			if !p.is(tComma) && !p.is(tRParen) {
-				p.accept(tMinus)
-				if !p.accept(tInteger) && !p.accept(tFloat) && !p.accept(tString) {
-					if p.f.words.classes[p.cur().kw] == reserved && p.cur().kw != kwNone && !p.isKw(kwOn) && !p.isKw(kwTrue) && !p.isKw(kwFalse) {
+				if p.accept(tMinus) || p.accept(tPlus) {
+					if !p.accept(tInteger) && !p.accept(tFloat) {
+						p.fail()
+					}
+				} else if !p.accept(tInteger) && !p.accept(tFloat) && !p.accept(tString) {
+					if p.isReserved() && !p.isKw(kwOn) && !p.isKw(kwTrue) && !p.isKw(kwFalse) {
 						p.fail()
 					}
 					p.label()

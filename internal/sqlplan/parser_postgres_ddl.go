@@ -293,7 +293,7 @@ func (p *parser) pgConstraints(d *ddlStmt, c *columnDef) {
 			p.expect(tRParen)
 		case c != nil && p.isKw(kwDefault):
 			p.take()
-			c.deflt = p.expr(pgCompare)
+			c.gets(p.expr(pgCompare))
 		case c != nil && p.acceptKw(kwGenerated):
 			if p.acceptWord("by") {
 				p.expectKw(kwDefault)
@@ -348,6 +348,9 @@ func (p *parser) pgIndexElement() *expr {
 		p.fail()
 	}
 	if p.acceptKw(kwCollate) {
+		if !p.f.isName(p.cur()) {
+			p.fail()
+		}
 		p.anyName()
 		return p.over(opCollate, e.tok, e, nil)
 	}

@@ -1,5 +1,7 @@
 package sqlplan
 
+import "slices"
+
 // Binding powers of PostgreSQL, from loose to tight.
 const (
 	pgOr = iota + 1
@@ -208,7 +210,7 @@ func (p *parser) pgNamedOperator() {
 	p.expectWords("operator")
 	p.expect(tLParen)
 	for p.is(tWord) || p.is(tQuoted) {
-		p.take()
+		p.name()
 		p.expect(tDot)
 	}
 	p.pgOperatorToken()
@@ -283,6 +285,23 @@ func bareNull(e *expr) bool {
 	return false
 }
 
+// pgRestricted refuses NOT in the operand that began at token first and ends here, but for parentheses and CASE:
+// only some operators can stand there.
+func (p *parser) pgRestricted(first int) {
+	depth := 0
+	for i := first; i < p.pos; i++ {
+		switch t := &p.toks[i]; {
+		case t.kind == tLParen, t.kind == tLBracket, t.kw == kwCase:
+			depth++
+		case t.kind == tRParen, t.kind == tRBracket, t.kw == kwEnd:
+			depth--
+		case t.kw == kwNot && depth == 0 && (i == first || p.toks[i-1].kw != kwIs && p.toks[i-1].kind != tDot):
+			p.pos = i
+			p.fail()
+		}
+	}
+}
+
 // pgTest parses BETWEEN, IN, LIKE, ILIKE and SIMILAR TO, after an optional NOT.
 func (p *parser) pgTest(l *expr) *expr {
 	switch l.op {
@@ -294,7 +313,9 @@ func (p *parser) pgTest(l *expr) *expr {
 	case kwBetween:
 		p.acceptAny(kwSymmetric, kwAsymmetric)
 		m := p.exprs.mark()
+		first := p.pos
 		p.exprs.push(p.expr(pgCompare))
+		p.pgRestricted(first)
 		p.expectKw(kwAnd)
 		p.exprs.push(p.expr(pgTest + 1))
 		e := p.over(opBetween, l.tok, l, nil)
@@ -527,7 +548,7 @@ func (p *parser) pgPrefixWord(tok int32) *expr {
 		}
 	case kwCurrentDate, kwCurrentTime, kwCurrentTimestamp, kwLocaltime, kwSessionValue:
 		p.take()
-		if p.accept(tLParen) {
+		if t.kw != kwCurrentDate && t.kw != kwSessionValue && p.accept(tLParen) {
 			p.expect(tInteger)
 			p.expect(tRParen)
 		}
@@ -676,6 +697,9 @@ func (p *parser) pgReference() *expr {
 	return p.node(opColumn, tok)
 }
 
+// oneInteger are the types whose modifier is an integer for the grammar already.
+var oneInteger = []string{"char", "character", "varchar", "national", "nchar", "time", "timestamp"}
+
 // pgTypedString moves to the string when the tokens from here are a type and a string.
 func (p *parser) pgTypedString() bool {
 	n := 1
@@ -697,10 +721,22 @@ func (p *parser) pgTypedString() bool {
 	}
 	if p.peek(n).kind == tLParen {
 		k := n + 1
-		for p.peek(k).kind == tInteger || p.peek(k).kind == tComma || p.peek(k).kind == tMinus || p.peek(k).kind == tString {
+		for {
+			if p.peek(k).kind == tMinus && p.peek(k+1).kind == tInteger {
+				k++
+			}
+			if p.peek(k).kind != tInteger && p.peek(k).kind != tString {
+				return false
+			}
+			if k++; p.peek(k).kind != tComma {
+				break
+			}
 			k++
 		}
-		if k == n+1 || p.peek(k).kind != tRParen {
+		if p.peek(k).kind != tRParen {
+			return false
+		}
+		if slices.ContainsFunc(oneInteger, p.word) && (k != n+2 || p.peek(n+1).kind != tInteger) {
 			return false
 		}
 		n = k + 1
@@ -732,8 +768,12 @@ func (p *parser) pgCall(tok, last int32) *expr {
 	case p.accept(tStar):
 		x.star = true
 	case p.is(tRParen):
-	case kw == kwExtract && p.peek(1).kw == kwFrom:
-		p.take() // the field: a name or a string
+	case kw == kwExtract:
+		// The field is a name or a string.
+		if !p.is(tString) && (p.isReserved() || !p.is(tWord) && !p.is(tQuoted)) {
+			p.fail()
+		}
+		p.take()
 		p.expectKw(kwFrom)
 		p.exprs.push(p.expr(bpNone))
 	case kw == kwPosition:
@@ -765,7 +805,10 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		}
 		for {
 			p.acceptKw(kwVariadic)
-			if p.is(tWord) && (p.peek(1).kind == tNamedArg || p.peek(1).kind == tAssign) {
+			if (p.is(tWord) || p.is(tQuoted)) && (p.peek(1).kind == tNamedArg || p.peek(1).kind == tAssign) {
+				if class := p.f.words.classes[p.cur().kw]; p.cur().kw != kwNone && (class == reserved || class == nameWord) {
+					p.fail()
+				}
 				p.pos += 2
 			}
 			p.exprs.push(p.expr(bpNone))
@@ -792,6 +835,9 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		}
 	}
 	list = p.exprs.cut(m)
+	if last == tok && !x.star && !p.pgArguments(tok, len(list)) {
+		p.fail()
+	}
 	p.expect(tRParen)
 	if p.acceptWord("within") {
 		p.expectKw(kwGroup)
@@ -827,6 +873,30 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		p.growAll(e, x.over.bounds)
 	}
 	return e
+}
+
+// pgArguments reports whether a function of the grammar's own can have n arguments that are written as those of
+// other functions are.
+func (p *parser) pgArguments(tok int32, n int) bool {
+	switch p.toks[tok].kw {
+	case kwExtract, kwPosition, kwTrim, kwNormalize:
+		return n > 0
+	case kwCall, kwGrouping, kwSpecialCall:
+	default:
+		return true
+	}
+	switch p.f.ident(p.text, &p.toks[tok]) {
+	case "nullif", "json_exists", "json_query", "json_value":
+		return n == 2
+	case "json_scalar", "json_serialize", "json", "json_arrayagg":
+		return n == 1
+	case "coalesce", "greatest", "least", "grouping", "xmlconcat", "xmlforest":
+		return n > 0
+	case "json_objectagg", "json_table", "xmlattributes", "xmlelement", "xmlexists", "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot",
+		"xmlserialize", "xmltable":
+		return false // their arguments are written otherwise
+	}
+	return true
 }
 
 // pgWindow parses a window definition between its parentheses.
@@ -915,8 +985,10 @@ func postgresTypeName(p *parser) {
 	first := p.pos
 	switch {
 	case t.kind == tQuoted:
-	case t.kind != tWord, p.f.words.classes[t.kw] == reserved && t.kw != kwNone:
+	case t.kind != tWord, p.isReserved():
 		p.fail()
+	case t.kw != kwNone && t.kw != kwTypeWord && t.kw != kwInterval && p.f.words.classes[t.kw] == nameWord && t.kw != kwSpecialCall:
+		p.fail() // it may name a column, not a type
 	}
 	p.take()
 	for p.is(tDot) {
@@ -944,7 +1016,11 @@ func postgresTypeName(p *parser) {
 	if p.accept(tPercent) {
 		p.expectWords("type")
 	}
-	if p.is(tLParen) {
+	if p.is(tLParen) && p.pos == first+1 && t.kind == tWord && slices.Contains(oneInteger, foldName(p.text[t.off:t.end])) {
+		p.take()
+		p.expect(tInteger)
+		p.expect(tRParen)
+	} else if p.is(tLParen) {
 		p.take()
 		for {
 			// Any expression, for the grammar. Those that make sense are no values of columns; others stay without

@@ -1,5 +1,7 @@
 package sqlplan
 
+import "slices"
+
 // postgresWith parses a WITH clause.
 func postgresWith(p *parser) *with {
 	p.expectKw(kwWith)
@@ -125,7 +127,7 @@ func (p *parser) pgTail(s *selectStmt) {
 				p.fail()
 			}
 			if !p.word("row") && !p.word("rows") || p.wordAt(1, "row") || p.wordAt(1, "rows") {
-				s.limit = p.expr(pgOperator)
+				s.limit = p.pgFetched()
 			} else {
 				s.limit = p.node(opNull, int32(p.pos))
 			}
@@ -227,7 +229,7 @@ func (p *parser) pgCore() *core {
 			p.acceptKw(kwDistinct)
 		}
 		m := p.exprs.mark()
-		p.pgGroupItems()
+		p.pgGroupItems(true)
 		c.group = p.exprs.cut(m)
 	}
 	if p.acceptKw(kwHaving) {
@@ -264,21 +266,57 @@ func (p *parser) pgCoreEnds() bool {
 	return false
 }
 
-// pgGroupItems pushes the expressions of GROUP BY; those of grouping sets too.
-func (p *parser) pgGroupItems() {
+// pgFetched parses the number of FETCH: an operand without operators, or a number with a sign.
+func (p *parser) pgFetched() *expr {
+	switch p.cur().kind {
+	case tPlus, tMinus:
+		if k := p.peek(1).kind; k != tInteger && k != tFloat {
+			p.fail()
+		}
+	case tOp, tConcat, tArrow, tStar, tSlash, tPercent, tLt, tLe, tGt, tGe, tEq, tNe:
+		p.fail()
+	}
+	if p.isKw(kwNot) {
+		p.fail()
+	}
+	return postgresPrefix(p)
+}
+
+// pgGroupItem pushes an expression of GROUP BY. Those of a list in parentheses stand for themselves: a number
+// among them is the position of an output.
+func (p *parser) pgGroupItem(e *expr) {
+	if e.op != opRow || p.toks[e.tok].kind != tLParen {
+		p.exprs.push(e)
+		return
+	}
+	p.enter()
+	e.seen = true
+	for _, x := range e.list {
+		p.pgGroupItem(x)
+	}
+	p.leave()
+}
+
+// pgGroupItems pushes the expressions of GROUP BY; those of grouping sets too. sets: an empty one may be among
+// them.
+func (p *parser) pgGroupItems(sets bool) {
 	p.enter()
 	for {
 		switch {
-		case p.is(tLParen) && p.peek(1).kind == tRParen:
+		case sets && p.is(tLParen) && p.peek(1).kind == tRParen:
 			p.pos += 2
 			p.exprs.push(p.node(opNull, int32(p.pos-2)))
 		case p.isKw(kwGrouping) && p.wordAt(1, "sets"):
 			p.pos += 2
 			p.expect(tLParen)
-			p.pgGroupItems()
+			p.pgGroupItems(true)
+			p.expect(tRParen)
+		case (p.word("rollup") || p.word("cube")) && p.peek(1).kind == tLParen:
+			p.pos += 2
+			p.pgGroupItems(false)
 			p.expect(tRParen)
 		default:
-			p.exprs.push(p.expr(bpNone))
+			p.pgGroupItem(p.expr(bpNone))
 		}
 		if !p.accept(tComma) {
 			break
@@ -298,12 +336,15 @@ func (p *parser) pgResultCols() []resultCol {
 			c.e = p.expr(bpNone)
 			if c.e.op == opWhole && c.e.a == nil {
 				c.table, c.e = c.e.end-3, nil // t.* by itself
-				break
 			}
+			label := int32(-1)
 			if p.acceptKw(kwAs) {
-				c.alias = p.label()
+				label = p.label()
 			} else if p.pgBareLabel() {
-				c.alias = p.take()
+				label = p.take()
+			}
+			if c.e != nil { // that of a star means nothing
+				c.alias = label
 			}
 		}
 		c.end = int32(p.pos)
@@ -313,6 +354,9 @@ func (p *parser) pgResultCols() []resultCol {
 		}
 	}
 }
+
+// asLabels are the words, beside keywords of this package, that are labels behind AS only.
+var asLabels = []string{"char", "character", "year", "month", "hour", "minute", "second", "varying"}
 
 // pgBareLabel reports whether the current token is a label without AS: any word but some, which the grammar
 // needs there.
@@ -328,7 +372,7 @@ func (p *parser) pgBareLabel() bool {
 			kwWhere, kwWindow, kwWith, kwFilter, kwOver, kwWithin, kwWithout, kwDay:
 			return false
 		}
-		return !p.word("char") && !p.word("character")
+		return !slices.ContainsFunc(asLabels, p.word)
 	}
 	return false
 }
@@ -428,7 +472,7 @@ func (p *parser) pgItem() *source {
 		}
 		s.args = p.exprs.cut(m)
 		p.expect(tRParen)
-	case p.isKw(kwOnly):
+	case p.isKw(kwOnly) && !s.lateral:
 		p.take()
 		paren := p.accept(tLParen)
 		s.name = p.pgName()
@@ -440,6 +484,8 @@ func (p *parser) pgItem() *source {
 		m := p.exprs.mark()
 		p.exprs.push(p.pgFromCall())
 		s.args = p.exprs.cut(m)
+	case s.lateral:
+		p.fail() // it stands before queries and functions
 	default:
 		s.name = p.pgName()
 		p.accept(tStar)
@@ -449,7 +495,7 @@ func (p *parser) pgItem() *source {
 	}
 	p.pgAlias(s)
 	if p.acceptKw(kwTablesample) {
-		p.anyName()
+		p.pgFuncName()
 		p.expect(tLParen)
 		m := p.exprs.mark()
 		for {

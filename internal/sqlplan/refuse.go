@@ -13,6 +13,8 @@ const (
 	RuleNUL = "a NUL byte in the text"
 	// RuleUTF8: databases disagree about where names and literals end in such a text.
 	RuleUTF8 = "text that isn't valid UTF-8"
+	// RuleEscape: an escape in a string or a name that the database refuses.
+	RuleEscape = "an escape that is none"
 	// RuleByte: a character that begins no token.
 	RuleByte = "a character that no statement has"
 	// RuleUnterminated: a string, a quoted name or a comment that doesn't end.
@@ -173,6 +175,7 @@ const (
 var remedies = map[string]string{
 	RuleNUL:          "remove the byte",
 	RuleUTF8:         "send UTF-8, or pass the bytes as an argument",
+	RuleEscape:       "write the escape as the database takes it",
 	RuleByte:         "remove the character",
 	RuleUnterminated: "close it",
 	RuleNumber:       "correct it, or pass the value as an argument",

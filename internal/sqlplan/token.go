@@ -70,6 +70,7 @@ const (
 	illegalNumber
 	illegalBlob
 	illegalParam
+	illegalEscape
 )
 
 var illegalRules = [...]string{
@@ -79,6 +80,7 @@ var illegalRules = [...]string{
 	illegalNumber:       RuleNumber,
 	illegalBlob:         RuleNumber,
 	illegalParam:        RuleByte,
+	illegalEscape:       RuleEscape,
 }
 
 // lower folds an ASCII letter. Names are compared in ASCII only: folding more would take two tables for one.

@@ -227,15 +227,17 @@ func (c *comparison) rejected(p *sqlplan.Plan, text, message string) {
 			return
 		}
 	}
+	command := false
 	for _, s := range p.Statements {
-		if s.Kind != sqlplan.DDL && s.Kind != sqlplan.Other {
-			c.differ("a query or a write is accepted, but not by the grammar", text+"\n        "+message)
-			return
-		}
+		command = command || s.Kind == sqlplan.DDL || s.Kind == sqlplan.Other || s.Kind == sqlplan.Transaction
 	}
-	c.sum.mu.Lock()
-	c.sum.commands = append(c.sum.commands, text)
-	c.sum.mu.Unlock()
+	if command {
+		c.sum.mu.Lock()
+		c.sum.commands = append(c.sum.commands, text)
+		c.sum.mu.Unlock()
+		return
+	}
+	c.differ("a query or a write is accepted, but not by the grammar", text+"\n        "+message)
 }
 
 func (c *comparison) differ(kind, text string) {
