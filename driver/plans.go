@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,11 +24,12 @@ type statement struct {
 	tables  []*tags.Table         // registered tables that it names
 	decodes bool                  // its rows must be opened, trimmed or checked
 	ddl     bool
-	rows    int  // statements that return rows
-	spelled bool // an INSERT without a column list was given the one of the catalogue
+	rows    int              // statements that return rows
+	results []sqlplan.Result // of each of them, if the database delivers them all and some must be opened
+	several bool             // more than one of its statements writes
+	spelled bool             // an INSERT without a column list was given the one of the catalogue
 
-	// skips: the wrapped driver takes this text only as a prepared statement. It isn't sealed in vain again.
-	skips atomic.Bool
+	skips skipping
 
 	wide                  bool // it holds bytes from 0x80 on, and touches a table or could
 	setsMode, setsCharset bool // it may change the settings that decide how a text is read
@@ -147,10 +149,33 @@ func (p *plans) in(m sqlplan.Mode) *planSet {
 	return set
 }
 
-// skipped notes an answer of ErrSkip.
+// skipping guesses whether the wrapped driver takes a text with arguments only as a prepared statement, so that
+// it isn't sealed in vain. Some drivers do so always, some when an argument is too long.
+type skipping struct {
+	direct atomic.Bool  // it has taken the text with arguments
+	left   atomic.Int32 // executions that aren't tried any more
+	span   atomic.Int32 // what left was last
+}
+
+// skipSpan is how many executions aren't tried after the first answer of ErrSkip; after each further one there are
+// four times as many, up to maxSkipSpan.
+const skipSpan, maxSkipSpan = 16, 4096
+
+// Load tells whether to answer ErrSkip without asking.
+func (k *skipping) Load() bool {
+	return k.left.Load() > 0 && !k.direct.Load() && k.left.Add(-1) >= 0
+}
+
+// skipped notes what the wrapped driver answered to a text with arguments.
 func (s *statement) skipped(err error) {
-	if err == driver.ErrSkip && !s.skips.Load() {
-		s.skips.Store(true)
+	k := &s.skips
+	switch {
+	case err == nil && !k.direct.Load():
+		k.direct.Store(true)
+	case err == driver.ErrSkip:
+		n := min(max(4*k.span.Load(), skipSpan), maxSkipSpan)
+		k.span.Store(n)
+		k.left.Store(n)
 	}
 }
 
@@ -265,10 +290,15 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	if s.text, err = splice(query, s.plan, nil, nil); err != nil {
 		return err
 	}
+	writes := 0
 	for _, st := range s.plan.Statements {
 		s.ddl = s.ddl || st.Kind == sqlplan.DDL
 		if st.ReturnsRows {
 			s.rows++
+		}
+		switch st.Kind {
+		case sqlplan.Insert, sqlplan.Update, sqlplan.Delete, sqlplan.Merge:
+			writes++
 		}
 		s.tables = append(s.tables, st.Tables...)
 	}
@@ -281,19 +311,62 @@ func (c *conn) analyze(ctx context.Context, query string, s *statement) error {
 	if err := c.findSpelling(ctx, s); err != nil {
 		return err
 	}
-	s.decodes = s.plan.Hidden > 0
-	for _, o := range s.plan.Outputs {
-		s.decodes = s.decodes || o.Column != nil || o.Name != ""
-		if o.Unpinned != "" && c.core.plans.refuse {
-			return &RefusedError{
-				Table: o.Column.Table.String(), Column: o.Column.Name,
-				Offset: s.plan.Statements[s.plan.OutputStatement].Offset,
-				Rule:   "place can't be verified (" + o.Unpinned + ") and asherah_unpinned=refuse",
-				Remedy: "select the column from its table directly, together with its partition column",
+	s.several = writes > 1
+	for _, r := range results(s.plan) {
+		s.decodes = s.decodes || r.Hidden > 0
+		for _, o := range r.Outputs {
+			s.decodes = s.decodes || o.Column != nil || o.Name != ""
+			if o.Unpinned != "" && c.core.plans.refuse {
+				return &RefusedError{
+					Table: o.Column.Table.String(), Column: o.Column.Name,
+					Offset: s.plan.Statements[r.Statement].Offset,
+					Rule:   "place can't be verified (" + o.Unpinned + ") and asherah_unpinned=refuse",
+					Remedy: "select the column from its table directly, together with its partition column",
+				}
 			}
 		}
 	}
+	if s.decodes && len(s.plan.Statements) > 1 && c.core.catalog.db.eachResult {
+		s.lineUp(query)
+	}
 	return nil
+}
+
+// results are the results that the plan says something of.
+func results(p *sqlplan.Plan) []sqlplan.Result {
+	return append([]sqlplan.Result{{Statement: p.OutputStatement, Outputs: p.Outputs, Hidden: p.Hidden}}, p.Further...)
+}
+
+// lineUp makes the list of the results that the driver will deliver, in order, those that are nothing to the plan
+// included. There is none when it isn't sure of a statement whether it delivers one.
+func (s *statement) lineUp(query string) {
+	planned := results(s.plan)
+	var list []sqlplan.Result
+	for i, st := range s.plan.Statements {
+		text := query[st.Offset:st.End]
+		first, _, _ := strings.Cut(strings.ToLower(text), " ")
+		switch st.Kind {
+		case sqlplan.Insert, sqlplan.Update, sqlplan.Delete, sqlplan.Merge, sqlplan.Transaction:
+		case sqlplan.Select:
+			if hasWord(text, "into") && !st.Explain {
+				return // a variable
+			}
+		default:
+			if !slices.Contains([]string{"alter", "create", "do", "drop", "set", "show", "truncate"}, first) || hasWord(text, "statement") {
+				return
+			}
+		}
+		if st.ReturnsRows {
+			r := sqlplan.Result{Statement: i}
+			if len(planned) > 0 && planned[0].Statement == i {
+				r, planned = planned[0], planned[1:]
+			}
+			list = append(list, r)
+		}
+	}
+	if len(planned) == 0 {
+		s.results = list
+	}
 }
 
 // findSpelling notes what the database makes of the partitions that a statement stores.
@@ -352,7 +425,7 @@ func (c *conn) upsertable(ctx context.Context, query string, s *statement) error
 // the driver delivers: the last statement's, or the first one's, and never one of several.
 func (s *statement) oneResult(last bool) error {
 	n := len(s.plan.Statements)
-	if !s.decodes || n < 2 {
+	if !s.decodes || n < 2 || s.results != nil {
 		return nil
 	}
 	at := 0

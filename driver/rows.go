@@ -23,6 +23,8 @@ type rows struct {
 	c      *conn
 	ctx    context.Context
 	outs   []sqlplan.Output
+	next   []sqlplan.Result // what the plan says of the results to come, if it speaks of each
+	each   bool             // it does
 	names  []string
 	buf    []driver.Value // a whole row, when some of it is trimmed
 	op     opener         // its scope is nil until a value is opened
@@ -47,15 +49,23 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 		return inner, nil
 	}
 	r := &rows{inner: inner, owned: owned, c: c, ctx: ctx, outs: s.plan.Outputs}
+	if s.results != nil {
+		r.next, r.each = s.results, true
+		r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
+		if err := r.begin(); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		return r, nil
+	}
 	r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
 	names := inner.Columns()
 	if s.decodes {
-		if err := c.fits(s.plan, names); err != nil {
+		if err := c.fits(s.plan.Outputs, names); err != nil {
 			// The table has changed since its columns were read. With its present columns the same text may
 			// be understood; if it isn't the same text any more, the result can't be.
 			c.core.catalog.forget()
 			now, perr := c.replan(ctx, query)
-			if perr != nil || now.text != s.text || c.fits(now.plan, names) != nil {
+			if perr != nil || now.text != s.text || c.fits(now.plan.Outputs, names) != nil {
 				return nil, errors.Join(err, r.Close())
 			}
 			s, r.outs = now, now.plan.Outputs
@@ -90,11 +100,11 @@ func (c *conn) replan(ctx context.Context, query string) (*statement, error) {
 }
 
 // fits compares a result's columns with what the plan expects of it.
-func (c *conn) fits(p *sqlplan.Plan, names []string) error {
-	if len(names) != len(p.Outputs) {
-		return fmt.Errorf("%w: the result has %d columns where %d were expected: run the statement again", ErrSchemaMismatch, len(names), len(p.Outputs))
+func (c *conn) fits(outs []sqlplan.Output, names []string) error {
+	if len(names) != len(outs) {
+		return fmt.Errorf("%w: the result has %d columns where %d were expected: run the statement again", ErrSchemaMismatch, len(names), len(outs))
 	}
-	for i, o := range p.Outputs {
+	for i, o := range outs {
 		if o.Name != "" && !strings.EqualFold(o.Name, names[i]) && !(c.core.catalog.db.prefixes && hasSuffixFold(names[i], "."+o.Name)) {
 			return fmt.Errorf("%w: column %d of the result isn't %s: run the statement again", ErrSchemaMismatch, i+1, o.Name)
 		}
@@ -341,7 +351,31 @@ func (r *rows) HasNextResultSet() bool {
 	return ok && n.HasNextResultSet()
 }
 
-// NextResultSet goes on to a result of another statement; the plan speaks of the first one only, so what
+// begin takes up the next of the results that the plan speaks of.
+func (r *rows) begin() error {
+	r.names, r.outs, r.buf, r.row = r.inner.Columns(), nil, nil, 0
+	if len(r.next) == 0 {
+		return fmt.Errorf("%w: the text delivers more results than its statements should", ErrSchemaMismatch)
+	}
+	res := r.next[0]
+	r.next = r.next[1:]
+	if res.Outputs == nil {
+		return nil
+	}
+	if err := r.c.fits(res.Outputs, r.names); err != nil {
+		r.c.core.catalog.forget()
+		r.names = nil
+		return err
+	}
+	r.outs = res.Outputs
+	if res.Hidden > 0 {
+		r.buf = make([]driver.Value, len(r.names))
+	}
+	r.names = r.names[:len(r.names)-res.Hidden]
+	return nil
+}
+
+// NextResultSet goes on to a result of another statement. Where the plan speaks of the first one only, what
 // follows comes as it is stored.
 func (r *rows) NextResultSet() error {
 	n, ok := r.inner.(driver.RowsNextResultSet)
@@ -350,6 +384,9 @@ func (r *rows) NextResultSet() error {
 	}
 	if err := n.NextResultSet(); err != nil {
 		return err
+	}
+	if r.each {
+		return r.begin()
 	}
 	r.outs, r.buf, r.names, r.row = nil, nil, r.inner.Columns(), 0
 	return nil

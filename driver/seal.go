@@ -327,6 +327,8 @@ func (x *sealing) lookup(i int) (any, error) {
 		if value = x.source(*l.Pinned); value == nil {
 			break // = NULL matches nothing
 		}
+	case x.s.several:
+		return nil, refused("the partition of the rows can't be told before other statements of the text have run")
 	case l.Query == "":
 		return nil, refused("the partition of the rows can't be told from this WHERE")
 	default:
