@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 )
 
 const (
@@ -60,9 +61,14 @@ func Racer(t *testing.T, insert string, connect func(dsn string) *sql.DB) {
 	wg.Wait()
 }
 
-// Race has two processes insert rows of RaceKeys new partitions at once, each in the test of that name.
-func Race(t *testing.T, test, dsn string) {
+// Race has two processes insert rows of RaceKeys new partitions at once, each in the test of that name. It returns
+// how many intermediate keys there may be at most: RaceKeys, or, if a minute ended meanwhile, the precision in which
+// keys are made, one more for each partition: processes on both sides of that moment don't meet in one row.
+func Race(t *testing.T, test, dsn string) (most int) {
 	t.Helper()
+	if left := time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)); left < 20*time.Second {
+		time.Sleep(left)
+	}
 	type process struct {
 		cmd *exec.Cmd
 		out bytes.Buffer
@@ -95,6 +101,7 @@ func Race(t *testing.T, test, dsn string) {
 		}()
 		ps = append(ps, p)
 	}
+	began := time.Now().Truncate(time.Minute)
 	for _, p := range ps {
 		if _, err := p.in.Write([]byte("go\n")); err != nil {
 			t.Error(err)
@@ -105,4 +112,5 @@ func Race(t *testing.T, test, dsn string) {
 			t.Errorf("%v\n%s", err, p.out.String())
 		}
 	}
+	return RaceKeys * (1 + int(time.Now().Truncate(time.Minute).Sub(began)/time.Minute))
 }
