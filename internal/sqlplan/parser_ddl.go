@@ -65,7 +65,7 @@ func (p *parser) ddl() *ddlStmt {
 			p.take()
 		}
 		if p.acceptKw(kwInto) {
-			p.expr(bpNone)
+			p.noQuery(p.expr(bpNone))
 		}
 	default:
 		p.fail()
@@ -133,8 +133,19 @@ func (p *parser) createIndex(d *ddlStmt) {
 	d.exprs = append(d.exprs, p.sortList()...)
 	p.expect(tRParen)
 	if p.acceptKw(kwWhere) {
-		d.where = p.expr(bpNone)
+		d.where = p.noQuery(p.expr(bpNone))
 	}
+}
+
+// noQuery is e, which has ended at the current token, unless a query stands in it.
+func (p *parser) noQuery(e *expr) *expr {
+	for i := int(e.tok); i < p.pos; i++ {
+		if kw := p.toks[i].kw; kw == kwSelect || kw == kwValues {
+			p.pos = i
+			p.fail()
+		}
+	}
+	return e
 }
 
 // createVirtual parses a virtual table; the module's arguments are any tokens in balanced parentheses, even

@@ -472,11 +472,11 @@ func (p *parser) window() *window {
 	}
 	m := p.exprs.mark()
 	if p.acceptKw(kwBetween) {
-		p.bound()
+		p.bound(false)
 		p.expectKw(kwAnd)
-		p.bound()
+		p.bound(true)
 	} else {
-		p.bound()
+		p.bound(false)
 	}
 	w.bounds = p.exprs.cut(m)
 	if p.acceptKw(kwExclude) {
@@ -494,11 +494,15 @@ func (p *parser) window() *window {
 }
 
 // bound parses a frame bound and pushes its expression, when it has one. An expression may not take the AND
-// that parts two bounds.
-func (p *parser) bound() {
+// that parts two bounds. end says which bound it is: but on MySQL, a frame can't begin with UNBOUNDED FOLLOWING,
+// or end with UNBOUNDED PRECEDING.
+func (p *parser) bound(end bool) {
 	switch {
 	case p.acceptKw(kwUnbounded):
-		if !p.acceptAny(kwPreceding, kwFollowing) {
+		switch {
+		case p.isKw(kwPreceding) && (!end || p.f.mysql), p.isKw(kwFollowing) && (end || p.f.mysql):
+			p.take()
+		default:
 			p.fail()
 		}
 	case p.acceptKw(kwCurrent):

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,10 @@ const lifetime = 100_000
 type Process struct {
 	Path    string // of the program
 	Crashes int    // how often it crashed or hung, and was started again
+	Last    string // what it wrote before it crashed
 
 	cmd  *exec.Cmd
+	said bytes.Buffer
 	in   *bufio.Writer
 	out  *bufio.Reader
 	done int
@@ -29,6 +32,8 @@ type Process struct {
 
 func (p *Process) start() error {
 	cmd := exec.Command(p.Path)
+	p.said.Reset()
+	cmd.Stderr = &p.said
 	cmd.Env = append(cmd.Environ(), "GOMEMLIMIT=1GiB")
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -78,6 +83,7 @@ func (p *Process) Ask(q *Request) (*Response, error) {
 		p.cmd.Wait()
 		p.cmd = nil
 		p.Crashes++
+		p.Last = p.said.String()
 		return nil, ErrCrashed
 	}
 	var r Response

@@ -52,7 +52,7 @@ func choose(learned []oracle.Table, r *rand.Rand) (tables []oracle.Table, partit
 		if (all || i == first) && plainName.MatchString(t.Name) {
 			var names []string
 			for _, c := range t.Columns {
-				if plainName.MatchString(c) {
+				if plainName.MatchString(c) && c != "partition" {
 					names = append(names, c)
 				}
 			}

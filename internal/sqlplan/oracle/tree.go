@@ -119,6 +119,7 @@ const (
 	Derived
 	Function
 	Join
+	Group // a join in parentheses, whose conditions see nothing else: Left
 )
 
 // Source is an item of FROM, or the target of a write.
@@ -138,7 +139,7 @@ type Source struct {
 	Using       []string
 	UsingAlias  string
 	On          *Expr
-	Exposed     bool // the database knows what an alias of a join hides
+	Broken      bool // the grammar takes it, the database doesn't
 }
 
 // ExprKind is the kind of an Expr.

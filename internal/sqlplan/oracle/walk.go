@@ -286,6 +286,9 @@ func (w *walker) twice(rels []*rel, r *rel) {
 
 // source walks an item of FROM; left has the items before it, outer is around the query.
 func (w *walker) source(s *Source, left, outer *frame, en *env) item {
+	if s.Broken {
+		w.f.Invalid = "a join's condition without a join"
+	}
 	switch s.Kind {
 	case Base:
 		if s.Schema == "" {
@@ -311,6 +314,9 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 		cols := w.query(s.Query, around, en)
 		return one(&rel{name: s.Alias, cols: rename(cols, s.Columns)})
 	case Function:
+		if w.tables[s.Name] != nil && w.rules.ByTableName {
+			w.f.Invalid = "a table called as a function"
+		}
 		for _, e := range s.Exprs {
 			w.use("an argument", e, left, en)
 		}
@@ -326,6 +332,21 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 			r.cols = append(r.cols, column{name, lin{other: true}})
 		}
 		return one(r)
+	}
+	if s.Kind == Group {
+		in := &frame{parent: outer}
+		saved := w.lateOn
+		w.lateOn = nil
+		w.from([]*Source{s.Left}, in, outer, en)
+		for _, l := range w.lateOn {
+			w.use("a join's condition", l.e, l.sc, l.en)
+		}
+		w.lateOn = saved
+		it := item{in.rels, in.star}
+		if s.Alias != "" {
+			return w.renamed(s, it)
+		}
+		return it
 	}
 	l := w.source(s.Left, left, outer, en)
 	both := &frame{parent: left.parent}
@@ -396,13 +417,18 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 		it.rels = append(it.rels, u)
 	}
 	if s.Alias != "" {
-		r := &rel{name: s.Alias, cols: rename(it.star, s.Columns)}
-		for _, x := range it.rels {
-			r.open = r.open || x.open || x.learn != nil
-		}
-		return one(r)
+		return w.renamed(s, it)
 	}
 	return it
+}
+
+// renamed is a join with an alias.
+func (w *walker) renamed(s *Source, it item) item {
+	r := &rel{name: s.Alias, cols: rename(it.star, s.Columns)}
+	for _, x := range it.rels {
+		r.open = r.open || x.open || x.learn != nil
+	}
+	return one(r)
 }
 
 // with puts the common table expressions of a clause in force.
@@ -554,7 +580,17 @@ func (w *walker) body(q *Query, outer *frame, en *env, self *cteDef) []column {
 	w.uses("HAVING", q.Having, sc, en)
 	w.sorted("DISTINCT ON", q.On, cols, sc, en, true)
 	w.sorted("GROUP BY", q.Group, cols, sc, en, false)
-	w.sorted("ORDER BY", q.Order, cols, sc, en, true)
+	named := cols
+	if w.rules.LateAliases {
+		named = nil // only a name that was given counts
+		for i, c := range cols {
+			if i >= len(q.Items) || q.Items[i].Alias == "" {
+				c.name = ""
+			}
+			named = append(named, c)
+		}
+	}
+	w.sorted("ORDER BY", q.Order, named, sc, en, true)
 	if q.Distinct && q.On == nil {
 		for _, c := range cols {
 			if c.lin.enc != "" {

@@ -279,6 +279,9 @@ func (w *walker) returning(s *Stmt, r *rel, others []*rel, outer *frame, en *env
 	if w.rules.ByTableName {
 		row.name, row.schema = s.Target.Name, s.Target.Schema
 	}
+	if w.rules.ByTableName {
+		others = nil // only the row can be returned
+	}
 	sc := &frame{parent: outer, rels: append([]*rel{&row}, others...)}
 	for _, x := range sc.rels {
 		sc.star = append(sc.star, x.cols...)

@@ -189,6 +189,9 @@ func items(list []*ast.ResultColumn) []oracle.Item {
 	out := []oracle.Item{}
 	for _, c := range list {
 		it := oracle.Item{Expr: expr(c.Expr), Alias: name(c.Alias)}
+		if c.Alias != nil && it.Alias == "" {
+			it.Alias = "\x00" // no name that can be written finds it
+		}
 		if it.Expr.Kind == oracle.Name {
 			it.Name = it.Expr.Parts[len(it.Expr.Parts)-1]
 		}
@@ -203,6 +206,7 @@ func from(list []*ast.TableRef) []*oracle.Source {
 		r := source(t)
 		if i == 0 {
 			s = r
+			s.Broken = t.On != nil || t.Using != nil
 			continue
 		}
 		s = &oracle.Source{Kind: oracle.Join, Left: s, Right: r, Using: names(t.Using)}
@@ -224,13 +228,7 @@ func source(t *ast.TableRef) *oracle.Source {
 	case t.Select != nil:
 		return &oracle.Source{Kind: oracle.Derived, Query: query(t.Select), Alias: name(t.Alias)}
 	case t.List != nil:
-		s := from(t.List)[0]
-		if t.Alias != nil && s.Kind != oracle.Join {
-			s.Alias = name(t.Alias)
-		} else if t.Alias != nil {
-			s.Alias, s.Exposed = name(t.Alias), true
-		}
-		return s
+		return &oracle.Source{Kind: oracle.Group, Left: from(t.List)[0], Alias: name(t.Alias)}
 	case t.HasArgs:
 		return &oracle.Source{Kind: oracle.Function, Name: name(t.Name.Name), Alias: name(t.Alias), Exprs: some(t.Args...)}
 	}
@@ -248,7 +246,18 @@ func assigns(list []*ast.SetPair) []oracle.Assign {
 func terms(list []*ast.OrderingTerm) []*oracle.Expr {
 	var out []*oracle.Expr
 	for _, t := range list {
-		out = append(out, expr(t.Expr))
+		// A sort looks through parentheses and collations when it matches an output.
+		e := t.Expr
+		for {
+			if p, ok := e.(*ast.ParenExpr); ok {
+				e = p.X
+			} else if c, ok := e.(*ast.CollateExpr); ok {
+				e = c.X
+			} else {
+				break
+			}
+		}
+		out = append(out, expr(e))
 	}
 	return out
 }
@@ -328,12 +337,14 @@ func expr(e ast.Expr) *oracle.Expr {
 		}
 		if l, ok := in.(*ast.Literal); ok && (x.Op == ast.OpMinus || x.Op == ast.OpPlus) && (l.Kind == ast.LitInteger || l.Kind == ast.LitFloat) {
 			return &oracle.Expr{Kind: oracle.Const, Offset: l.Pos(), Int: -1}
+		} else if ok && l.Kind == ast.LitNull {
+			return &oracle.Expr{Kind: oracle.Null}
 		}
 		return other(x.X)
 	case *ast.CastExpr:
 		c := other(x.X)
 		c.Kind = oracle.Cast
-		if keeps[fold(x.Type.Name)] && len(x.Type.Args) == 0 {
+		if x.Type != nil && keeps[fold(x.Type.Name)] && len(x.Type.Args) == 0 {
 			// A value that is stored stays what it is, one that is read may have been a number: only the first counts.
 			if k := c.Kids[0].Kind; k != oracle.Name && k != oracle.Scalar {
 				c.Kind = oracle.TextCast
