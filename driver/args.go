@@ -14,9 +14,13 @@ import (
 // rawArg is an argument that the wrapped driver can't take as it is ([16]byte, a uint64 with the high bit
 // set). If it goes to an encrypted column, the column's own conversion takes it; else err is returned, in
 // database/sql's words, as the wrapped driver would have had it returned.
+//
+// database/sql converts no argument after one that can't be, so those after it are kept as they were given,
+// and converted if the statement turns out to be one for which the wrapper takes such arguments.
 type rawArg struct {
-	value any
-	err   error
+	value   any
+	err     error
+	untried bool // not converted: an argument before it couldn't be
 }
 
 // convertible returns the error of the first argument that the wrapped driver can't take.
@@ -49,11 +53,43 @@ func plainValue(v any) any {
 // CheckNamedValue converts an argument once, as the wrapped driver's connection would. database/sql calls
 // it before the statement is known.
 func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
-	check := driver.NamedValueChecker(nil)
-	if ch, ok := c.inner.(driver.NamedValueChecker); ok {
-		check = ch
+	if nv.Ordinal == 1 {
+		c.unconverted = false
 	}
-	return c.convert(nv, check, nil, 0)
+	if c.unconverted {
+		nv.Value = &rawArg{value: nv.Value, untried: true}
+		return nil
+	}
+	check, _ := c.inner.(driver.NamedValueChecker)
+	err := c.convert(nv, check, nil, 0)
+	_, c.unconverted = nv.Value.(*rawArg)
+	return err
+}
+
+// tried converts the arguments that were left. It is for statements that concern encrypted columns.
+func (c *conn) tried(args []driver.NamedValue) ([]driver.NamedValue, error) {
+	i := slices.IndexFunc(args, func(nv driver.NamedValue) bool {
+		r, ok := nv.Value.(*rawArg)
+		return ok && r.untried
+	})
+	if i < 0 {
+		return args, nil
+	}
+	check, _ := c.inner.(driver.NamedValueChecker)
+	out := slices.Clone(args[:i])
+	for _, nv := range args[i:] {
+		nv.Ordinal = len(out) + 1
+		if r, ok := nv.Value.(*rawArg); ok && r.untried {
+			nv.Value = r.value
+			if err := c.convert(&nv, check, nil, 0); err == driver.ErrRemoveArgument {
+				continue
+			} else if err != nil {
+				return nil, argError(nv, err)
+			}
+		}
+		out = append(out, nv)
+	}
+	return out, nil
 }
 
 // convert is database/sql's conversion of one argument: the checker, on ErrSkip the column converter, on
@@ -76,7 +112,7 @@ func (c *conn) convert(nv *driver.NamedValue, check driver.NamedValueChecker, cc
 	if c.core.cfg.Schema.Empty() {
 		return err // there is no encrypted column that it could be for
 	}
-	nv.Value = &rawArg{given, err}
+	nv.Value = &rawArg{value: given, err: err}
 	return nil
 }
 
@@ -97,14 +133,14 @@ func convertColumn(nv *driver.NamedValue, cc columnConverter, want int) error {
 		nv.Value = v
 	}
 	arg := nv.Value
-	v, err := cc.ColumnConverter(index).ConvertValue(arg)
+	var err error
+	nv.Value, err = cc.ColumnConverter(index).ConvertValue(arg)
 	if err != nil {
-		return err
+		return err // with ErrSkip, what the default converts is what the converter returned
 	}
-	if !driver.IsValue(v) {
-		return fmt.Errorf("driver ColumnConverter error converted %T to unsupported type %T", arg, v)
+	if !driver.IsValue(nv.Value) {
+		return fmt.Errorf("driver ColumnConverter error converted %T to unsupported type %T", arg, nv.Value)
 	}
-	nv.Value = v
 	return nil
 }
 

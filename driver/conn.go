@@ -11,8 +11,7 @@ import (
 
 // conn is a wrapped connection. Like every driver.Conn it is used by one goroutine at a time.
 //
-// It has no ExecContext and QueryContext of its own: database/sql converts arguments before it sees
-// ErrSkip, so a wrapper of a connection that lacks them must lack them too. shape gives the right type.
+// It lacks what a wrapper of some connections must not have: shape adds it where they have it.
 type conn struct {
 	core    *core
 	inner   driver.Conn
@@ -34,13 +33,16 @@ type conn struct {
 	modeVaries    bool         // a text has changed, or may have changed, the mode
 	charsetOK     bool         // texts with bytes from 0x80 on are read as they stand
 	charsetVaries bool         // a text has changed, or may have changed, the character set
+
+	unconverted bool // an argument of the statement to come couldn't be converted
 }
 
-// The four shapes of a connection.
+// The parts of a connection that it has only if the wrapped one has them.
 type (
-	connExec  struct{ *conn }
-	connQuery struct{ *conn }
-	connBoth  struct{ *conn }
+	execing   struct{ c *conn }
+	querying  struct{ c *conn }
+	resetting struct{ c *conn }
+	valid     struct{ c *conn }
 )
 
 var (
@@ -49,41 +51,117 @@ var (
 	_ driver.ConnPrepareContext = (*conn)(nil)
 	_ driver.ConnBeginTx        = (*conn)(nil)
 	_ driver.NamedValueChecker  = (*conn)(nil)
-	_ driver.SessionResetter    = (*conn)(nil)
-	_ driver.Validator          = (*conn)(nil)
-	_ driver.ExecerContext      = connExec{}
-	_ driver.QueryerContext     = connQuery{}
-	_ driver.ExecerContext      = connBoth{}
-	_ driver.QueryerContext     = connBoth{}
+	_ driver.ExecerContext      = execing{}
+	_ driver.QueryerContext     = querying{}
+	_ driver.SessionResetter    = resetting{}
+	_ driver.Validator          = valid{}
 )
 
+// shape returns the connection with the parts that it must have.
+//
+// It has ExecContext and QueryContext only if the wrapped one has them, or their older forms: database/sql
+// converts arguments before it sees ErrSkip. And it has both ResetSession and IsValid only if the wrapped one
+// does: database/sql keeps the connection of a transaction whose context ended if it has both, and else
+// closes it.
 func (c *conn) shape() driver.Conn {
+	_, resets := c.inner.(driver.SessionResetter)
+	_, validates := c.inner.(driver.Validator)
+	e, q, r, v := execing{c}, querying{c}, resetting{c}, valid{c}
 	exec, query := hasExec(c.inner), hasQuery(c.inner)
 	switch {
-	case exec && query:
-		return connBoth{c}
-	case exec:
-		return connExec{c}
-	case query:
-		return connQuery{c}
+	case resets && validates:
+		switch {
+		case exec && query:
+			return struct {
+				*conn
+				execing
+				querying
+				resetting
+				valid
+			}{c, e, q, r, v}
+		case exec:
+			return struct {
+				*conn
+				execing
+				resetting
+				valid
+			}{c, e, r, v}
+		case query:
+			return struct {
+				*conn
+				querying
+				resetting
+				valid
+			}{c, q, r, v}
+		}
+		return struct {
+			*conn
+			resetting
+			valid
+		}{c, r, v}
+	case validates:
+		switch {
+		case exec && query:
+			return struct {
+				*conn
+				execing
+				querying
+				valid
+			}{c, e, q, v}
+		case exec:
+			return struct {
+				*conn
+				execing
+				valid
+			}{c, e, v}
+		case query:
+			return struct {
+				*conn
+				querying
+				valid
+			}{c, q, v}
+		}
+		return struct {
+			*conn
+			valid
+		}{c, v}
 	}
-	return c
+	// Without either, ResetSession makes no difference to database/sql, and to the wrapper it does.
+	switch {
+	case exec && query:
+		return struct {
+			*conn
+			execing
+			querying
+			resetting
+		}{c, e, q, r}
+	case exec:
+		return struct {
+			*conn
+			execing
+			resetting
+		}{c, e, r}
+	case query:
+		return struct {
+			*conn
+			querying
+			resetting
+		}{c, q, r}
+	}
+	return struct {
+		*conn
+		resetting
+	}{c, r}
 }
 
-func (c connExec) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return c.exec(ctx, query, args)
+// ExecContext plans, seals and sends.
+func (e execing) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return e.c.exec(ctx, query, args)
 }
 
-func (c connBoth) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return c.exec(ctx, query, args)
-}
-
-func (c connQuery) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.query(ctx, query, args)
-}
-
-func (c connBoth) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return c.query(ctx, query, args)
+// QueryContext plans, seals and sends, and opens what comes back.
+func (q querying) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return q.c.query(ctx, query, args)
 }
 
 // Unwrap returns the wrapped driver's connection, for sql.Conn.Raw. What is sent on it bypasses the
@@ -114,8 +192,13 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue)
 		res, err := callExec(ctx, c.inner, query, args)
 		return res, c.noted(err)
 	}
-	if len(args) > 0 && s.skips.Load() {
-		return nil, driver.ErrSkip
+	if !s.passes() {
+		if args, err = c.tried(args); err != nil {
+			return nil, err
+		}
+		if len(args) > 0 && s.skips.Load() {
+			return nil, driver.ErrSkip
+		}
 	}
 	var res driver.Result
 	err = c.around(ctx, s, func() error {
@@ -150,8 +233,13 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 	if err := s.oneResult(c.core.catalog.db.lastResult); err != nil {
 		return nil, err
 	}
-	if len(args) > 0 && s.skips.Load() {
-		return nil, driver.ErrSkip
+	if !s.passes() {
+		if args, err = c.tried(args); err != nil {
+			return nil, err
+		}
+		if len(args) > 0 && s.skips.Load() {
+			return nil, driver.ErrSkip
+		}
 	}
 	var res driver.Rows
 	err = c.around(ctx, s, func() error {
@@ -207,23 +295,24 @@ func (c *conn) Ping(ctx context.Context) error {
 }
 
 // ResetSession resets the session, if the wrapped driver does.
-func (c *conn) ResetSession(ctx context.Context) error {
+func (r resetting) ResetSession(ctx context.Context) error {
+	c := r.c
 	if c.modeVaries {
 		c.forgetMode() // some drivers take settings back
 	}
-	if r, ok := c.inner.(driver.SessionResetter); ok {
-		return c.noted(r.ResetSession(ctx))
+	if inner, ok := c.inner.(driver.SessionResetter); ok {
+		return c.noted(inner.ResetSession(ctx))
 	}
 	return nil
 }
 
 // IsValid asks the wrapped driver whether the connection may be used again.
-func (c *conn) IsValid() bool {
-	if v, ok := c.inner.(driver.Validator); ok && !v.IsValid() {
-		c.state.lost.Store(true)
-		return false
+func (v valid) IsValid() bool {
+	if v.c.inner.(driver.Validator).IsValid() {
+		return true
 	}
-	return true
+	v.c.state.lost.Store(true)
+	return false
 }
 
 // noted notes that the server was lost: what answers next may be another one, or a restored backup. It
