@@ -38,9 +38,6 @@ func readMySQL(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tabl
 		if r[5] != nil && c.def == "" {
 			c.def = "''"
 		}
-		if strings.EqualFold(c.def, "NULL") {
-			c.def = ""
-		}
 		c.typ, c.length = typeMySQL(str(r[1]))
 		c.folds = foldsMySQL(c)
 		info.columns = append(info.columns, c)
@@ -48,7 +45,7 @@ func readMySQL(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tabl
 	if rows, err = conn.Query(ctx, "SHOW INDEX FROM "+quoted); err != nil && !noTableMySQL(err) {
 		return nil, err
 	}
-	for _, r := range rows { // Table, Non_unique, Key_name, Seq_in_index, Column_name, …
+	for _, r := range rows { // Table, Non_unique, Key_name, Seq_in_index, Column_name, …; on MySQL 8 the fifteenth is Expression
 		if len(r) < 5 {
 			return nil, errShortCatalog
 		}
@@ -65,21 +62,25 @@ func readMySQL(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tabl
 		col := info.column(str(r[4]))
 		u.columns = append(u.columns, str(r[4]))
 		u.folds = append(u.folds, col != nil && col.folds)
-		u.expressions = append(u.expressions, "")
+		expression := ""
+		if len(r) > 14 {
+			expression = str(r[14])
+		}
+		u.expressions = append(u.expressions, expression)
 	}
 	schema := "DATABASE()"
-	var args []any
 	if name.Schema != "" {
 		schema = quoteMySQL(name.Schema)
 	}
-	rows, err = conn.Query(ctx, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+schema+" AND TABLE_NAME = "+quoteMySQL(name.Name), args...)
+	rows, err = conn.Query(ctx, "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+schema+" AND TABLE_NAME = "+quoteMySQL(name.Name))
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
 		info.view = info.view || strings.Contains(strings.ToUpper(str(r[0])), "VIEW")
 	}
-	rows, err = conn.Query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS WHERE INSTR(LOWER(VIEW_DEFINITION), "+quoteMySQL("`"+strings.ToLower(name.Name)+"`")+") > 0 AND TABLE_SCHEMA = "+schema)
+	// A view's definition is kept with all names in full.
+	rows, err = conn.Query(ctx, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS WHERE INSTR(LOWER(VIEW_DEFINITION), CONCAT('`', LOWER(TABLE_SCHEMA), '`.', "+quoteMySQL(strings.ToLower(dialect.MySQL.QuoteIdent(name.Name)))+")) > 0 AND TABLE_SCHEMA = "+schema)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func checkMySQL(t *tags.Table, info *tableInfo, col *tags.Column) error {
 	modify := fmt.Sprintf("ALTER TABLE %s MODIFY %s TEXT", table, column)
 	switch {
 	case c.generated:
-		return fmt.Errorf("%w: %v is a generated column: the database would compute it from other columns in the clear: %s", ErrSchemaMismatch, col, modify)
+		return fmt.Errorf("%w: %v is a generated column: the database would compute it from other columns in the clear: ALTER TABLE %s DROP COLUMN %s, ADD COLUMN %s TEXT", ErrSchemaMismatch, col, table, column, column)
 	case !slices.Contains([]string{"varchar", "tinytext", "text", "mediumtext", "longtext"}, c.typ):
 		return fmt.Errorf("%w: %v is of type %s, which holds no envelope: %s", ErrSchemaMismatch, col, c.typ, modify)
 	case c.def != "":

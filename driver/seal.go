@@ -327,6 +327,11 @@ func (x *sealing) lookup(i int) (any, error) {
 		if value = x.source(*l.Pinned); value == nil {
 			break // = NULL matches nothing
 		}
+		if text, ok := value.(string); ok && x.s.spelling[l.Column] == asUUID {
+			if id, ok := tags.CanonicalUUID(text); ok {
+				value = id // as the column spells it, which the condition compares
+			}
+		}
 	case x.s.several:
 		return nil, refused("the partition of the rows can't be told before other statements of the text have run")
 	case l.Query == "":
@@ -351,6 +356,9 @@ func (x *sealing) lookup(i int) (any, error) {
 			return nil, fmt.Errorf("%w: the row's %s is NULL", ErrNoPartition, l.Column.Name)
 		case len(rows) == 1:
 			value = rows[0][0]
+			if text, ok := value.(string); ok && l.Column.Kind == tags.KindUUID && len(text) == 16 {
+				value = []byte(text)
+			}
 		}
 	}
 	x.found[i], x.asked[i] = value, true
