@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -55,7 +57,7 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 		if err := r.begin(); err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
-		return r, nil
+		return r.shape(), nil
 	}
 	r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
 	names := inner.Columns()
@@ -78,7 +80,7 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 		r.outs = nil
 	}
 	r.names = names
-	return r, nil
+	return r.shape(), nil
 }
 
 // replan plans a statement while its rows are open. Where a connection may be busy with them, the tables are
@@ -131,6 +133,11 @@ func (r *rows) Next(dest []driver.Value) error {
 	r.row++
 	for i := range r.outs {
 		o := &r.outs[i]
+		if o.Column == nil && cursor(buf[i]) {
+			clear(buf)
+			clear(dest)
+			return r.noCursor()
+		}
 		if o.Column == nil || buf[i] == nil {
 			continue
 		}
@@ -380,7 +387,7 @@ func (r *rows) begin() error {
 func (r *rows) NextResultSet() error {
 	n, ok := r.inner.(driver.RowsNextResultSet)
 	if !ok {
-		return errors.New("driver does not support multiple result sets")
+		return io.EOF // which database/sql takes for a driver without NextResultSet
 	}
 	if err := n.NextResultSet(); err != nil {
 		return err
@@ -426,10 +433,13 @@ func (r *rows) ColumnTypeDatabaseTypeName(i int) string {
 	return ""
 }
 
-// ColumnTypeLength is unknown for an encrypted column: the stored length isn't the value's.
+// ColumnTypeLength is unknown for an encrypted column, whose stored length isn't the value's, unless the column
+// has no bounds.
 func (r *rows) ColumnTypeLength(i int) (int64, bool) {
-	if t, ok := r.inner.(driver.RowsColumnTypeLength); ok && r.column(i) == nil {
-		return t.ColumnTypeLength(i)
+	if t, ok := r.inner.(driver.RowsColumnTypeLength); ok {
+		if n, ok := t.ColumnTypeLength(i); r.column(i) == nil || ok && n == math.MaxInt64 {
+			return n, ok
+		}
 	}
 	return 0, false
 }

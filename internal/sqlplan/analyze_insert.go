@@ -52,8 +52,9 @@ func (a *analysis) insertStatement(s *stmt, i int, root *scope) {
 
 // insertColumns returns the registered columns that the values of an INSERT go to, in order; nil stands for a
 // column that isn't registered. Without a column list they are the table's, and the list is spliced into the
-// text: a catalogue that has become stale can't put a value into another column.
-func (a *analysis) insertColumns(w *writer, in *insertStmt) []*tags.Column {
+// text: a catalogue that has become stale can't put a value into another column. rows are those of VALUES, if any:
+// PostgreSQL lets them give fewer values than there are columns, for the first ones.
+func (a *analysis) insertColumns(w *writer, in *insertStmt, rows [][]*expr) []*tags.Column {
 	if in.hasCols {
 		cols := make([]*tags.Column, len(in.cols))
 		for i, tok := range in.cols {
@@ -73,6 +74,9 @@ func (a *analysis) insertColumns(w *writer, in *insertStmt) []*tags.Column {
 			a.refuse(RuleUnknownColumns, in.target.tok, nil)
 		}
 		return nil
+	}
+	if a.f.postgres && len(rows) > 0 && len(rows[0]) > 0 {
+		names = names[:min(len(names), len(rows[0]))]
 	}
 	cols := make([]*tags.Column, len(names))
 	text := []byte(" (")
@@ -106,7 +110,7 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) ins
 	if a.f.mysql && !in.hasCols && !slices.ContainsFunc(c.values, func(row []*expr) bool { return len(row) > 0 }) {
 		return nil // every column has its default
 	}
-	cols := a.insertColumns(w, in)
+	cols := a.insertColumns(w, in, c.values)
 	if cols == nil {
 		return nil
 	}
@@ -213,7 +217,7 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		if in.hasCols && res.encrypted() == nil {
 			// Whatever they are, no column among them is encrypted: they may go to plain columns.
 			plain := true
-			for i, c := range a.insertColumns(w, in) {
+			for i, c := range a.insertColumns(w, in, nil) {
 				if c != nil && c.Encrypted {
 					a.refuse(RuleStoredSelect, in.cols[i], c)
 				}
@@ -226,7 +230,7 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		a.needAll(res.openOf, in.sel.tok)
 		return
 	}
-	cols := a.insertColumns(w, in)
+	cols := a.insertColumns(w, in, nil)
 	if cols == nil {
 		return
 	}
