@@ -90,7 +90,7 @@ func TestAPreparedStatementAfterTheTableChanged(t *testing.T) {
 		for i, ddl := range []string{
 			`DO 1`,
 			`ALTER TABLE users ADD COLUMN first TEXT FIRST`,
-			`ALTER TABLE users DROP COLUMN name`,
+			`ALTER TABLE users DROP COLUMN first`,
 			`ALTER TABLE users MODIFY email MEDIUMTEXT AFTER id`,
 			`ALTER TABLE users MODIFY tenant_id VARCHAR(70) COLLATE utf8mb4_general_ci`,
 			`ALTER TABLE users ENGINE = InnoDB`,
