@@ -237,6 +237,9 @@ func modeMySQL(ctx context.Context, conn rawConn) (sqlplan.Mode, error) {
 	version = strings.TrimPrefix(version, "5.5.5-") // a prefix for old replicas
 	version, _, _ = strings.Cut(version, "-")
 	for i, part := range strings.SplitN(version, ".", 3) {
+		if end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' }); end > 0 {
+			part = part[:end]
+		}
 		n, err := strconv.Atoi(part)
 		if err != nil {
 			return sqlplan.Mode{}, fmt.Errorf("the server's version %q can't be read", str(rows[0][1]))

@@ -38,6 +38,9 @@ type database struct {
 	spells bool
 	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
 	loose bool
+	// lockingRead is what a look-up ends with, so that it sees the rows that an UPDATE in its place would change,
+	// and nobody moves them in between.
+	lockingRead string
 	// eachResult: of a text of several statements, a query delivers the rows of each that returns some, in order.
 	eachResult bool
 	// lastResult: of a text of several statements, a query delivers the last one's rows, not the first one's.
@@ -69,7 +72,7 @@ var databases = map[dialect.Dialect]*database{
 	dialect.MySQL: {
 		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, setsMode: setsModeMySQL,
 		charset: charsetMySQL, setsCharset: setsCharsetMySQL,
-		spells: true, loose: true, prefixes: true, eachResult: true,
+		spells: true, loose: true, prefixes: true, eachResult: true, lockingRead: " FOR UPDATE",
 		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},
 }

@@ -19,7 +19,8 @@ type Explanation struct {
 	Values []ExplainedValue
 	// Lookups are queries that would be sent first, to find the partition of the rows of an UPDATE.
 	Lookups []string
-	// Outputs are the columns of the result, those that would be trimmed included.
+	// Outputs are the columns of the result, those that would be trimmed included; of several results, which only
+	// MySQL's drivers deliver, those of one after the other.
 	Outputs []ExplainedOutput
 }
 
@@ -93,11 +94,19 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 	}
 	for _, l := range p.Lookups {
 		if l.Query != "" {
-			e.Lookups = append(e.Lookups, l.Query)
+			e.Lookups = append(e.Lookups, l.Query+databases[d].lockingRead)
 		}
 	}
-	for i, o := range p.Outputs {
-		x := ExplainedOutput{Hidden: i >= len(p.Outputs)-p.Hidden}
+	for _, r := range results(p) {
+		e.outputs(&r)
+	}
+	return e, nil
+}
+
+// outputs adds those of one statement.
+func (e *Explanation) outputs(r *sqlplan.Result) {
+	for i, o := range r.Outputs {
+		x := ExplainedOutput{Hidden: i >= len(r.Outputs)-r.Hidden}
 		if o.Column != nil {
 			x.Table, x.Column = o.Column.Table.String(), o.Column.Name
 			switch {
@@ -111,7 +120,6 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 		}
 		e.Outputs = append(e.Outputs, x)
 	}
-	return e, nil
 }
 
 func usualMode(d dialect.Dialect) sqlplan.Mode {

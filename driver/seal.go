@@ -345,7 +345,7 @@ func (x *sealing) lookup(i int) (any, error) {
 			}
 			args[j] = nv.Value
 		}
-		rows, err := x.c.raw().Query(x.ctx, l.Query, args...)
+		rows, err := x.c.raw().Query(x.ctx, l.Query+x.c.core.catalog.db.lockingRead, args...)
 		if err != nil {
 			return nil, fmt.Errorf("look up the rows' %s: %w", l.Column.Name, err)
 		}
