@@ -142,7 +142,7 @@ func (p *parser) noQuery(e *expr) *expr {
 	for i := int(e.tok); i < p.pos; i++ {
 		if kw := p.toks[i].kw; kw == kwSelect || kw == kwValues {
 			p.pos = i
-			p.fail()
+			p.failRule(RuleTableUse)
 		}
 	}
 	return e

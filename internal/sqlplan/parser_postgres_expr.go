@@ -1013,9 +1013,6 @@ func postgresTypeName(p *parser) {
 	case is("interval"):
 		p.pgFieldsOfInterval()
 	}
-	if p.accept(tPercent) {
-		p.expectWords("type")
-	}
 	if p.is(tLParen) && p.pos == first+1 && t.kind == tWord && slices.Contains(oneInteger, foldName(p.text[t.off:t.end])) {
 		p.take()
 		p.expect(tInteger)

@@ -48,7 +48,7 @@ var since = []struct {
 
 // unsupported are constructs of PostgreSQL that the analyser refuses as not understood.
 var unsupported = []struct{ text, reason string }{
-	{"xmlelement(", "constructors of XML have a grammar of their own"},
+	{"xmlelement", "constructors of XML have a grammar of their own"},
 }
 
 func serverMajor(t testing.TB, srv *testserver.Server) int {

@@ -40,14 +40,15 @@ type subject struct {
 	mode    sqlplan.Mode
 	data    func(dir string) ([]string, error) // statements of the module's own tests
 	stride  int                                // without -full every so many statements of them are taken
-	least   int                                // statements of them that there must be
+	judge   func(t *testing.T) judge
+	least   int // statements of them that there must be
 }
 
 var subjects = []subject{
 	{dialect: dialect.Postgres, program: "postgres", module: "github.com/sqlc-dev/oliphant", mode: sqlplan.Mode{Known: true},
-		data: oliphantData, stride: 25, least: 20_000},
+		judge: postgresJudge, data: oliphantData, stride: 7, least: 20_000},
 	{dialect: dialect.SQLite, program: "sqlite", module: "github.com/sqlc-dev/meyer", mode: sqlplan.Mode{Known: true},
-		data: meyerData, stride: 25, least: 20_000},
+		judge: sqliteJudge, data: meyerData, stride: 7, least: 20_000},
 }
 
 // statement is a text to compare the readings of.
@@ -58,12 +59,12 @@ type statement struct {
 
 // tally counts what was compared.
 type tally struct {
-	mu                                                     sync.Mutex
-	seeds, texts, mutants, accepted, compared, unlike, bad int
-	stores, opened, crashes                                int
-	differences                                            map[string][]string // by kind
-	crashed                                                []string
-	commands                                               []string // definitions and commands that the grammar rejects
+	mu                                   sync.Mutex
+	seeds, texts, mutants, accepted, bad int
+	stores, opened, crashes              int
+	differences                          map[string][]string // by kind
+	crashed                              []string
+	commands                             []command // definitions and commands that the grammar rejects
 }
 
 func (t *tally) add(n *int, by int) {
@@ -120,6 +121,10 @@ func testGrammar(t *testing.T, s subject) {
 		for _, x := range texts[:min(len(texts), *show)] {
 			t.Errorf("    %s", x)
 		}
+	}
+	if len(sum.commands) > 0 {
+		slices.SortFunc(sum.commands, func(a, b command) int { return strings.Compare(a.text, b.text) })
+		t.Run("server", func(t *testing.T) { askServer(t, s, sum.commands) })
 	}
 	for _, e := range exceptions {
 		if *full && e.hits == 0 {
@@ -232,13 +237,13 @@ func (c *comparison) rejected(p *sqlplan.Plan, text, message string) {
 			return
 		}
 	}
-	command := false
+	defines := false
 	for _, s := range p.Statements {
-		command = command || s.Kind == sqlplan.DDL || s.Kind == sqlplan.Other || s.Kind == sqlplan.Transaction
+		defines = defines || s.Kind == sqlplan.DDL || s.Kind == sqlplan.Other || s.Kind == sqlplan.Transaction
 	}
-	if command {
+	if defines {
 		c.sum.mu.Lock()
-		c.sum.commands = append(c.sum.commands, text)
+		c.sum.commands = append(c.sum.commands, command{text, message})
 		c.sum.mu.Unlock()
 		return
 	}
