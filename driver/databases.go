@@ -38,6 +38,9 @@ type database struct {
 	spells bool
 	// loose: a column of text compared with a number is compared as a number: '7' and '07' equal 7.
 	loose bool
+	// keySession are the statements that connections of keys begin with: what is stored on them is committed at
+	// once, and what is read has been committed, though the program's own connections may be set up otherwise.
+	keySession []string
 	// lockingRead is what a look-up ends with, so that it sees the rows that an UPDATE in its place would change,
 	// and nobody moves them in between.
 	lockingRead string
@@ -73,7 +76,8 @@ var databases = map[dialect.Dialect]*database{
 		mode: modeMySQL, usual: sqlplan.Mode{Known: true, BackslashEscapes: true, Strict: true, Version: 80400}, setsMode: setsModeMySQL,
 		charset: charsetMySQL, setsCharset: setsCharsetMySQL,
 		spells: true, loose: true, prefixes: true, eachResult: true, lockingRead: " FOR UPDATE",
-		read: readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
+		keySession: []string{"SET autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"},
+		read:       readMySQL, check: checkMySQL, exact: exactMySQL, quote: quoteMySQL,
 	},
 }
 

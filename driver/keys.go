@@ -163,7 +163,7 @@ func keyStore(c *core) (metastore.Store, *sql.DB, error) {
 	}
 	// Keys are made on a connection of their own, so that a user's rollback can't take them back and a
 	// pool of one can't wait for itself.
-	db := sql.OpenDB(kept{base})
+	db := sql.OpenDB(kept{base, databases[c.dialect].keySession})
 	db.SetMaxOpenConns(keyConns)
 	db.SetMaxIdleConns(keyConns)
 	db.SetConnMaxIdleTime(time.Minute)
@@ -388,7 +388,22 @@ func (c dsnConnector) Connect(context.Context) (driver.Conn, error) { return c.b
 func (c dsnConnector) Driver() driver.Driver                        { return c.base }
 
 // kept is a connector that a sql.DB of ours uses and must not close: it is somebody else's.
-type kept struct{ base driver.Connector }
+type kept struct {
+	base    driver.Connector
+	session []string // statements that each connection begins with
+}
 
-func (k kept) Connect(ctx context.Context) (driver.Conn, error) { return k.base.Connect(ctx) }
-func (k kept) Driver() driver.Driver                            { return k.base.Driver() }
+func (k kept) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := k.base.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range k.session {
+		if _, err := (rawConn{conn}).Exec(ctx, s); err != nil {
+			return nil, both(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
+func (k kept) Driver() driver.Driver { return k.base.Driver() }

@@ -57,7 +57,7 @@ func NewSealer(ctx context.Context, c driver.Connector) (*Sealer, error) {
 func (s *Sealer) prepare(ctx context.Context) error {
 	store := s.st.store
 	if store == nil {
-		s.db = sql.OpenDB(kept{s.c.base})
+		s.db = sql.OpenDB(kept{base: s.c.base})
 		s.db.SetMaxOpenConns(1)
 		var place string
 		err := withRaw(ctx, s.db, func(raw rawConn) (err error) {
@@ -99,7 +99,7 @@ func (s *Sealer) findSpelling(ctx context.Context) error {
 	if len(columns) == 0 {
 		return nil
 	}
-	db := sql.OpenDB(kept{s.c.base})
+	db := sql.OpenDB(kept{base: s.c.base})
 	err := withRaw(ctx, db, func(raw rawConn) error {
 		s.as.spelling = map[*tags.Column]spelling{}
 		for _, p := range columns {

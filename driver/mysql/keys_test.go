@@ -299,3 +299,73 @@ func TestTwoProcessesMakeEachKeyOnce(t *testing.T) {
 	}
 	drivertest.ReadNumbered(t, connect(t, srv.DSN(""), config(t)), drivertest.RaceBase, 2*drivertest.RaceKeys)
 }
+
+// A program that commits by itself (autocommit=0) has its keys committed at once, not by chance.
+func TestKeysAreCommittedWithoutAutocommit(t *testing.T) {
+	for _, params := range [][]string{{"autocommit=0"}, {"autocommit=0", "interpolateParams=true"}, {"completion_type=CHAIN", "autocommit=0"}} {
+		d := open(t, params...)
+		ctx := context.Background()
+		conn := d.onOne(t)
+		mustExecContext(t, ctx, conn, insertUser, 1, "acme", secret)
+		if got := d.keysOf(t, "acme"); got != "1" {
+			t.Errorf("%v: %s keys are there for others", params, got)
+		}
+		mustExecContext(t, ctx, conn, `ROLLBACK`)
+		if got := d.keysOf(t, "acme"); got != "1" {
+			t.Errorf("%v: %s keys after a rollback", params, got)
+		}
+		mustExecContext(t, ctx, conn, insertUser, 1, "acme", secret)
+		mustExecContext(t, ctx, conn, `COMMIT`)
+		// The other key of the same partition, made by somebody who can't see a row that isn't committed.
+		other := connect(t, d.dsn, config(t))
+		oc, err := other.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExecContext(t, ctx, oc, insertUser, 2, "acme", secret)
+		mustExecContext(t, ctx, oc, `COMMIT`)
+		oc.Close()
+		if got := one(t, ctx, d.plain, `SELECT count(*) FROM encryption_key WHERE id LIKE '\_%'`); got != "3" { // guard, system key, acme's
+			t.Errorf("%v: %s key rows", params, got)
+		}
+		for id := 1; id <= 2; id++ {
+			if got := d.afresh(t, id); got != secret {
+				t.Errorf("%v: %q", params, got)
+			}
+		}
+	}
+}
+
+// Keys that somebody else may still take back are not used, whatever the program's isolation level is.
+func TestNoKeyIsReadThatIsNotCommitted(t *testing.T) {
+	srv := testserver.MariaDB(t)
+	ctx := context.Background()
+	var name, level string // the variable has two names
+	if err := openPlain(t, srv.DSN("")).QueryRow(`SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')`).Scan(&name, &level); err != nil {
+		t.Fatal(err)
+	}
+	d := openOn(t, srv, with(srv.DSN(""), name+"=%27READ-UNCOMMITTED%27"))
+	if got := one(t, ctx, d, `SELECT @@SESSION.`+name); got != "READ-UNCOMMITTED" {
+		t.Fatal(got)
+	}
+	mustExec(t, d, insertUser, 1, "acme", drivertest.Numbered(1))
+	mustExec(t, d, insertUser, 2, "zoo", drivertest.Numbered(2))
+	// The row of zoo's key is there, but not committed, when a process that starts now reads it.
+	tx, err := d.plain.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, tx, `INSERT INTO encryption_key (id, created, key_record) SELECT '_IK_dirty_shop_web', created, key_record FROM encryption_key WHERE id = '_IK_zoo_shop_web'`)
+	late, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	if _, err := d.ExecContext(late, insertUser, 3, "dirty", drivertest.Numbered(3)); err == nil {
+		t.Error("a key was used that isn't committed")
+	} else if strings.Contains(err.Error(), "authent") || strings.Contains(err.Error(), "unable to") {
+		t.Errorf("the key was read: %v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	mustExec(t, d, insertUser, 3, "dirty", drivertest.Numbered(3))
+	drivertest.ReadNumbered(t, connect(t, d.srv.DSN(""), config(t)), 1000, 3)
+}
