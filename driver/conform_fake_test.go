@@ -177,17 +177,15 @@ func (w *wire) call(format string, args ...any) fate {
 	defer w.mu.Unlock()
 	w.log = append(w.log, "  "+fmt.Sprintf(format, args...))
 	w.calls++
-	return w.drawn(uint64(w.calls))
-}
-
-func (w *wire) drawn(n uint64) fate {
-	d := mix(w.seed ^ mix(n))
+	// Keys aren't loaded for a context that has ended, so what is to be sealed isn't sent at all.
+	ends := w.secrets == nil || strings.Contains(format, "Exec") || strings.Contains(format, "Query") || strings.Contains(format, "Next")
+	d := mix(w.seed ^ mix(uint64(w.calls)))
 	f := fate{draw: d >> 32}
 	if int(d%100) < w.trouble {
 		f.err = fakeErrors[(d>>8)%uint64(len(fakeErrors))]
 	}
 	f.skip = (d>>16)%100 < 15
-	if w.cancel != nil && (d>>24)%100 < 40 {
+	if ends && w.cancel != nil && (d>>24)%100 < 40 {
 		w.cancel()
 	}
 	return f
@@ -334,15 +332,27 @@ func (c connPing) Ping(ctx context.Context) error {
 	return c.L.w.call("%d Ping %s", c.L.id, showCtx(ctx)).err
 }
 func (c connExec) Exec(q string, a []driver.Value) (driver.Result, error) {
-	return c.L.exec(c.L.w.call("%d Exec %s %s", c.L.id, show(q), c.L.w.args(q, a)), q, true)
+	if c.L.w.secrets.skips(c.L.w.seed, q) {
+		return nil, driver.ErrSkip
+	}
+	return c.L.exec(c.L.w.call("%d Exec %s %s", c.L.id, show(q), c.L.w.args(q, a)), true)
 }
 func (c connExecContext) ExecContext(ctx context.Context, q string, a []driver.NamedValue) (driver.Result, error) {
-	return c.L.exec(c.L.w.call("%d ExecContext %s %s %s", c.L.id, showCtx(ctx), show(q), c.L.w.args(q, a)), q, true)
+	if c.L.w.secrets.skips(c.L.w.seed, q) {
+		return nil, driver.ErrSkip
+	}
+	return c.L.exec(c.L.w.call("%d ExecContext %s %s %s", c.L.id, showCtx(ctx), show(q), c.L.w.args(q, a)), true)
 }
 func (c connQuery) Query(q string, a []driver.Value) (driver.Rows, error) {
+	if c.L.w.secrets.skips(c.L.w.seed, q) {
+		return nil, driver.ErrSkip
+	}
 	return c.L.query(c.L.w.call("%d Query %s %s", c.L.id, show(q), c.L.w.args(q, a)), q, true)
 }
 func (c connQueryContext) QueryContext(ctx context.Context, q string, a []driver.NamedValue) (driver.Rows, error) {
+	if c.L.w.secrets.skips(c.L.w.seed, q) {
+		return nil, driver.ErrSkip
+	}
 	return c.L.query(c.L.w.call("%d QueryContext %s %s %s", c.L.id, showCtx(ctx), show(q), c.L.w.args(q, a)), q, true)
 }
 func (c connPrepareContext) PrepareContext(ctx context.Context, q string) (driver.Stmt, error) {
@@ -362,25 +372,22 @@ func (c connCheckNamedValue) CheckNamedValue(nv *driver.NamedValue) error {
 }
 
 // exec answers an Exec. skips: ErrSkip means that the statement is to be prepared.
-func (l *link) exec(f fate, q string, skips bool) (driver.Result, error) {
-	if err := l.answer(f, q, skips); err != nil {
+func (l *link) exec(f fate, skips bool) (driver.Result, error) {
+	if err := l.answer(f, skips); err != nil {
 		return nil, err
 	}
 	return fakeResult{l.w, f}, nil
 }
 
 func (l *link) query(f fate, q string, skips bool) (driver.Rows, error) {
-	if err := l.answer(f, q, skips); err != nil {
+	if err := l.answer(f, skips); err != nil {
 		return nil, err
 	}
 	return filled(rowsForms[l.w.form.rows], newSet(l, q, f.draw)).(driver.Rows), nil
 }
 
-func (l *link) answer(f fate, q string, skips bool) error {
-	if skips && l.w.secrets != nil {
-		f.skip = l.w.secrets.skips(l.w.seed, q)
-	}
-	if skips && f.skip {
+func (l *link) answer(f fate, skips bool) error {
+	if skips && f.skip && l.w.secrets == nil {
 		return driver.ErrSkip
 	}
 	return f.err
@@ -437,6 +444,10 @@ type (
 
 // check is CheckNamedValue.
 func (w *wire) check(whose string, nv *driver.NamedValue) error {
+	if w.secrets != nil {
+		w.note("  %s CheckNamedValue %d:%s=%s", whose, nv.Ordinal, nv.Name, show(nv.Value))
+		return w.leave(nv)
+	}
 	f := w.call("%s CheckNamedValue %d:%s=%s", whose, nv.Ordinal, nv.Name, show(nv.Value))
 	switch v := nv.Value.(type) {
 	case skips:
@@ -450,6 +461,11 @@ func (w *wire) check(whose string, nv *driver.NamedValue) error {
 		nv.Name, nv.Value = "renamed", v.V
 		return driver.ErrSkip
 	}
+	return w.leave(nv)
+}
+
+// leave is what a checker does with values that aren't made for it.
+func (w *wire) leave(nv *driver.NamedValue) error {
 	switch w.checker {
 	case 0:
 		return nil // as it is
@@ -499,13 +515,13 @@ func (s stmtBase) NumInput() int {
 	return s.T.inputs
 }
 func (s stmtBase) Exec(a []driver.Value) (driver.Result, error) {
-	return s.T.l.exec(s.T.l.w.call("stmt %d Exec %s", s.T.id, s.T.l.w.args(s.T.q, a)), s.T.q, false)
+	return s.T.l.exec(s.T.l.w.call("stmt %d Exec %s", s.T.id, s.T.l.w.args(s.T.q, a)), false)
 }
 func (s stmtBase) Query(a []driver.Value) (driver.Rows, error) {
 	return s.T.l.query(s.T.l.w.call("stmt %d Query %s", s.T.id, s.T.l.w.args(s.T.q, a)), s.T.q, false)
 }
 func (s stmtExecContext) ExecContext(ctx context.Context, a []driver.NamedValue) (driver.Result, error) {
-	return s.T.l.exec(s.T.l.w.call("stmt %d ExecContext %s %s", s.T.id, showCtx(ctx), s.T.l.w.args(s.T.q, a)), s.T.q, false)
+	return s.T.l.exec(s.T.l.w.call("stmt %d ExecContext %s %s", s.T.id, showCtx(ctx), s.T.l.w.args(s.T.q, a)), false)
 }
 func (s stmtQueryContext) QueryContext(ctx context.Context, a []driver.NamedValue) (driver.Rows, error) {
 	return s.T.l.query(s.T.l.w.call("stmt %d QueryContext %s %s", s.T.id, showCtx(ctx), s.T.l.w.args(s.T.q, a)), s.T.q, false)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -71,7 +70,7 @@ func (p *program) ctx() context.Context {
 		return ctx
 	case 2:
 		ctx, cancel := context.WithCancel(ctx)
-		if p.chance(30) {
+		if p.chance(30) && p.w.secrets == nil {
 			cancel()
 		}
 		p.ends = append(p.ends, cancel)
@@ -84,6 +83,9 @@ func (p *program) text() string { return p.texts[p.rnd.IntN(len(p.texts))] }
 
 // args returns arguments for a text: mostly as many as it has placeholders.
 func (p *program) args(q string) []any {
+	if p.w.secrets != nil {
+		return p.w.secrets.arguments(q, p.rnd)
+	}
 	n := strings.Count(q, "?")
 	if p.chance(15) {
 		n = p.rnd.IntN(4)
@@ -96,9 +98,6 @@ func (p *program) args(q string) []any {
 }
 
 func (p *program) arg(i int) any {
-	if s := p.w.secrets; s != nil {
-		return s.argument(p.rnd)
-	}
 	text := fmt.Sprint("a", p.rnd.IntN(100))
 	switch p.rnd.IntN(28) {
 	case 0:
@@ -696,13 +695,3 @@ func FuzzDriversOfEveryForm(f *testing.F) {
 		c.check(t, formOf(int(conn)%len(connForms), seed), seed, int(steps)%80)
 	})
 }
-
-// secrets is what a driver under the wrapper sees of encrypted columns.
-type secrets struct{ sealed bool }
-
-func (s *secrets) skips(seed uint64, q string) bool            { return false }
-func (s *secrets) columns(q string) []string                   { return nil }
-func (s *secrets) stored(column string, d uint64) driver.Value { return nil }
-func (s *secrets) kind(column string) string                   { return "" }
-func (s *secrets) argument(*rand.Rand) any                     { return errors.ErrUnsupported }
-func (w *wire) args(q string, a any) string                    { return show(a) }
