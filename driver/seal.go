@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -70,6 +71,9 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 	}
 	x.c, x.ctx, x.query, x.s, x.args, x.skip, x.force = c, ctx, query, s, args, skip, c.core.inForce(ctx)
 	defer x.end()
+	if err := x.noNames(); err != nil {
+		return outgoing{}, err
+	}
 	var err error
 	if x.at, err = bind(x.at, p, args, skip, c.core.catalog.db.named); err != nil {
 		return outgoing{}, err
@@ -99,6 +103,24 @@ func (c *conn) seal(ctx context.Context, query string, s *statement, args []driv
 		})
 	}
 	return out, err
+}
+
+// noNames refuses named arguments for values to be sealed where the database has no named parameters. Which
+// value is sealed goes by the order of the arguments there, and a driver may take the names for something.
+func (x *sealing) noNames() error {
+	if x.c.core.catalog.db.named || len(x.s.plan.Values) == 0 {
+		return nil
+	}
+	for i := range x.args {
+		if x.args[i].Name != "" {
+			col := x.s.plan.Values[0].Column
+			return &RefusedError{
+				Table: col.Table.String(), Column: col.Name, Ordinal: x.args[i].Ordinal - x.skip, Offset: x.s.plan.Statements[0].Offset,
+				Rule: "this database has no named arguments", Remedy: "give the arguments by position",
+			}
+		}
+	}
+	return nil
 }
 
 // sends tells whether the arguments of a statement that stores nothing in encrypted columns are sent as they
@@ -178,6 +200,9 @@ func (x *sealing) values() error {
 
 // value seals one value; nil for NULL, and for an UPDATE that matches no row.
 func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err error) {
+	if err := x.noOutput(v.Column, v.Source); err != nil {
+		return nil, "", err
+	}
 	text, null, err := v.Column.AppendText(x.buffer[:0], x.source(v.Source))
 	if err != nil || null {
 		return nil, "", err
@@ -230,6 +255,22 @@ func (x *sealing) source(s sqlplan.Source) any {
 	return plainValue(x.args[x.at[s.Param-1]].Value)
 }
 
+// noOutput refuses an output parameter where a value is sealed or sealed for: what the database would return in
+// it is no value of the program's.
+func (x *sealing) noOutput(col *tags.Column, s sqlplan.Source) error {
+	if s.Param == 0 {
+		return nil
+	}
+	if _, ok := plainValue(x.args[x.at[s.Param-1]].Value).(sql.Out); !ok {
+		return nil
+	}
+	par := &x.s.plan.Params[s.Param-1]
+	return &RefusedError{
+		Table: col.Table.String(), Column: col.Name, Ordinal: par.Index, Offset: par.Offsets[0],
+		Rule: "an output parameter where a value is encrypted", Remedy: "give the value itself, and read what is stored with a SELECT",
+	}
+}
+
 // partition finds whose value v is. none: it belongs to no row at all (an UPDATE that matches nothing).
 func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) {
 	switch v.Partition.From {
@@ -238,6 +279,9 @@ func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) 
 		return id, false, err
 	case sqlplan.FromSources:
 		for i, src := range v.Partition.Sources {
+			if err := x.noOutput(v.Column.Partition, src); err != nil {
+				return "", false, err
+			}
 			one, err := x.s.partitionText(v.Column, x.source(src))
 			if err != nil {
 				return "", false, err
