@@ -92,8 +92,21 @@ func readMySQL(ctx context.Context, conn rawConn, name sqlplan.TableName) (*tabl
 	return info, nil
 }
 
-// noTableMySQL knows ER_NO_SUCH_TABLE by its number, which every driver's text shows.
-func noTableMySQL(err error) bool { return err != nil && strings.Contains(err.Error(), "1146") }
+// noTableMySQL knows by their numbers, which every driver's text shows, the errors for a table that isn't there or
+// of which the user may know nothing: ER_NO_SUCH_TABLE, ER_TABLEACCESS_DENIED_ERROR, ER_BAD_DB_ERROR,
+// ER_DBACCESS_DENIED_ERROR. Whoever may read or write a table may also see its columns.
+func noTableMySQL(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	for _, number := range []string{"1146", "1142", "1049", "1044"} {
+		if strings.Contains(text, "error "+number) {
+			return true
+		}
+	}
+	return false
+}
 
 // figure is str for drivers that give numbers where others give text.
 func figure(v any) string {

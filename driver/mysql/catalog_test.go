@@ -383,3 +383,43 @@ func TestPartitionColumnsOfEachType(t *testing.T) {
 		mustExec(t, d.plain, `DROP TABLE bookings`)
 	}
 }
+
+// A user who may not touch a registered table can use the others; one who may only write it can do that.
+func TestUsersWithFewPrivileges(t *testing.T) {
+	type elsewhere struct {
+		ID       int64
+		TenantID string
+		Note     string `encrypt:"tenant_id"`
+	}
+	d := open(t)
+	ctx := context.Background()
+	mustExec(t, d.plain, `CREATE TABLE accounts (id BIGINT, tenant_id VARCHAR(50), email TEXT, age TEXT)`)
+	mustExec(t, d.plain, `CREATE TABLE others (id BIGINT)`)
+	mustExec(t, d, insertUser, 1, "acme", secret)
+	mustExec(t, d.plain, `CREATE OR REPLACE USER 'few'@'%' IDENTIFIED BY 'few'`)
+	t.Cleanup(func() { d.plain.Exec(`DROP USER 'few'@'%'`) })
+	c := parsed(t, d.dsn)
+	for _, grant := range []string{"SELECT, INSERT ON encryption_key", "SELECT ON others", "INSERT ON users", "SELECT, INSERT, UPDATE (email, age) ON accounts"} {
+		mustExec(t, d.plain, strings.Replace("GRANT "+grant+" TO 'few'@'%'", " ON ", " ON `"+c.DBName+"`.", 1))
+	}
+	c.User, c.Passwd = "few", "few"
+	cfg := config(t, user{}, account{}, elsewhere{})
+	if err := cfg.Schema.RegisterTable("nowhere.things", elsewhere{}); err != nil {
+		t.Fatal(err)
+	}
+	db := connect(t, c.FormatDSN(), cfg)
+	if got := one(t, ctx, db, `SELECT count(*) FROM others`); got != "0" {
+		t.Error(got)
+	}
+	mustExec(t, db, insertUser, 2, "acme", secret)
+	if _, err := db.Exec(`SELECT email FROM users`); mysqlError(err) != 1143 && mysqlError(err) != 1142 {
+		t.Errorf("reading what may only be written: %v", err)
+	}
+	mustExec(t, db, `INSERT INTO accounts VALUES (1, 'acme', ?, 3)`, secret)
+	mustExec(t, db, `UPDATE accounts SET email = ? WHERE tenant_id = ? AND id = 1`, secret, "acme")
+	mustExec(t, db, `UPDATE accounts SET email = ? WHERE id = 1`, secret)
+	if got := d.afresh(t, 2); got != secret {
+		t.Error(got)
+	}
+	d.noLeak(t)
+}

@@ -209,6 +209,12 @@ func TestLiteralsInEachMode(t *testing.T) {
 			`'plain'`, `"double"`, `'it''s'`, `"say ""so"""`, `'back\\slash'`, `'back\slash'`, `'tab\tnew\nnul\0 percent\% under\_'`, `'a' 'b'`, `'a' "b"`,
 			`N'national'`, `_utf8mb4'x'`, `_utf8mb4 x'6869'`, `X'6869'`, `0x6869`, `_binary'bytes'`, `b'0110100001101001'`, `'quote"in'`, `"quote'in"`, `'end\\'`, `'☃ snow'`,
 			`'a' /* gap */ 'b'`, `'a' -- gap` + "\n 'b'", `'/*!50000 no comment */'`, `'a' || 'b'`, `'a' COLLATE utf8mb4_bin`,
+			// Comments that are executed, or aren't, by the server's version.
+			`'a' /*!50100 'b' */`, `'a' /*!50700 'b' */`, `'a' /*!50701 'b' */`, `'a' /*!50999 'b' */`, `'a' /*!80000 'b' */`, `'a' /*!99999 'b' */`, `'a' /*!100100 'b' */`,
+			`'a' /*!101100 'b' */`, `'a' /*!110000 'b' */`, `'a' /*!999999 'b' */`, `'a' /*M!50701 'b' */`, `'a' /*M!100100 'b' */`, `'a' /*M!120000 'b' */`, `'a' /*M! 'b' */`,
+			`'a' /*! 'b' */`, `'a' /*!'b'*/`, `'a' /*M!'b'*/`, `'a' /*m! 'b' */`, `'a' /* !50000 'b' */`, `'a' /*!5 'b' */`, `'a' /*!050701 'b' */`, `'a' /*!0500000 'b' */`,
+			`'a' /*!500001 'b' */`, `'a' /*!50000'b'*/`, `'a' /*!501009 'b' */`, `'a' /*!50100 'b' /* x */ */`, `'a' /*!99999 'b' /* x */ 'c' */`, `'a' /*!50701 /* x */ 'c' */`,
+			`'a' /*+ 'b' */`, `'a' --'b'`, `'a' # 'b'` + "\n", `'a' -- 'b'` + "\n 'c'", `'a' --` + "\t'b'\n", `'a' --` + "\x01'b'\n", `'a' /**/ 'b'`, `'a' /*/ 'b' */`,
 		} {
 			mustExec(t, d.plain, `DELETE FROM users`)
 			_, err := conn.ExecContext(ctx, `INSERT INTO users (id, tenant_id, email) VALUES (1, 'acme', `+literal+`)`)
