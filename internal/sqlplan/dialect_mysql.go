@@ -311,7 +311,7 @@ var mysqlWords = append([]word{
 	{"order", kwOrder, reserved},
 	{"others", kwOthers, fallback},
 	{"outer", kwOuter, reserved},
-	{"over", kwOver, nameWord},
+	{"over", kwOver, reserved},
 	{"partition", kwPartition, reserved},
 	{"preceding", kwPreceding, fallback},
 	{"prepare", kwPrepare, fallback},

@@ -129,13 +129,16 @@ func (p *parser) myUtility(s *stmt) *ddlStmt {
 		p.take()
 		if p.acceptWord("statement") {
 			// SET STATEMENT variable = value FOR statement.
-			for !p.isKw(kwFor) {
-				if p.is(tSemi) || p.is(tIllegal) {
-					p.fail()
+			for more := true; more; more = p.accept(tComma) {
+				p.name()
+				p.expect(tEq)
+				if p.f.isName(p.cur()) || p.isKw(kwOn) || p.isKw(kwDefault) {
+					p.take() // ON, or the name of something
+				} else {
+					p.noQuery(p.expr(mySimple)).markSeen()
 				}
-				p.take()
 			}
-			p.take()
+			p.expectKw(kwFor)
 			mysqlCommand(p, s)
 			return s.ddl
 		}

@@ -498,6 +498,9 @@ func mysqlTypeName(p *parser) {
 		switch {
 		case p.is(tLParen):
 			p.take()
+			if p.is(tRParen) {
+				p.fail()
+			}
 			for !p.is(tRParen) {
 				switch p.cur().kind {
 				case tInteger, tString, tComma, tBlob, tIntroducer:
@@ -518,7 +521,7 @@ func mysqlTypeName(p *parser) {
 			if p.is(tString) || p.isKw(kwBinary) {
 				p.take()
 			} else {
-				p.label()
+				p.name()
 			}
 		case (p.word("integer") || p.word("int")) && p.pos > 0 && p.toks[p.pos-1].kind == tWord:
 			p.take() // SIGNED INTEGER
@@ -534,6 +537,9 @@ func (p *parser) myMatch(tok int32) *expr {
 	m := p.exprs.mark()
 	paren := p.accept(tLParen)
 	for {
+		if !p.f.isName(p.cur()) {
+			p.fail()
+		}
 		p.exprs.push(p.column())
 		if !p.accept(tComma) {
 			break
@@ -594,16 +600,23 @@ func (p *parser) myCall(first int32) *expr {
 	x.foreign = t.kind != tWord || t.end != p.cur().off && !p.mode.IgnoreSpace
 	p.expect(tLParen)
 	m := p.exprs.mark()
-	position := equalFold(p.text[t.off:t.end], "position")
+	form := callPlain
+	if t.kind == tWord && first == aux {
+		form = myCalls[foldName(p.text[t.off:t.end])]
+	}
 	switch {
-	case p.accept(tStar):
+	case form == callCount && !x.foreign && p.accept(tStar):
 		x.star = true
 	case !p.is(tRParen):
-		x.distinct = p.acceptKw(kwDistinct)
-		if !x.distinct {
-			p.acceptKw(kwAll)
+		if form >= callAggregate {
+			x.distinct = p.acceptKw(kwDistinct)
+			if !x.distinct {
+				p.acceptKw(kwAll)
+			}
 		}
-		p.myArguments(x, position)
+		p.myArguments(x, form)
+	case form > callRank:
+		p.fail() // it has an argument
 	}
 	p.expect(tRParen)
 	list := p.exprs.cut(m)
@@ -619,7 +632,10 @@ func (p *parser) myCall(first int32) *expr {
 	if (p.word("respect") || p.isKw(kwIgnore)) && p.peek(1).kw == kwNulls {
 		p.pos += 2
 	}
-	if p.isKw(kwOver) && (p.peek(1).kind == tLParen || p.f.isName(p.peek(1))) {
+	if form == callRank && len(list) > 0 || (form == callRank || form == callOver) && !p.isKw(kwOver) {
+		p.fail()
+	}
+	if p.isKw(kwOver) && form >= callRank && (p.peek(1).kind == tLParen || p.f.isName(p.peek(1))) {
 		p.take()
 		if p.accept(tLParen) {
 			x.over = p.window()
@@ -641,30 +657,100 @@ func (p *parser) myCall(first int32) *expr {
 	return e
 }
 
+// callForm is how the arguments of a function are written.
+type callForm uint8
+
+const (
+	callPlain callForm = iota
+	callTrim
+	callSubstring
+	callExtract
+	callPosition
+	callChar
+	callWeight
+	callJSONValue
+	callRank      // OVER follows; no argument
+	callOver      // OVER follows
+	callWindowed  // OVER may follow, as behind those below
+	callAggregate // DISTINCT may stand before the arguments, as in those below
+	callConcat
+	callCount
+)
+
+// myCalls are the functions whose calls the grammar writes otherwise than those of all others.
+var myCalls = map[string]callForm{
+	"trim": callTrim, "substring": callSubstring, "substr": callSubstring, "mid": callSubstring, "extract": callExtract,
+	"position": callPosition, "char": callChar, "weight_string": callWeight, "json_value": callJSONValue,
+	"row_number": callRank, "rank": callRank, "dense_rank": callRank, "percent_rank": callRank, "cume_dist": callRank,
+	"lag": callOver, "lead": callOver, "first_value": callOver, "last_value": callOver, "nth_value": callOver,
+	"ntile": callOver, "median": callOver, "percentile_cont": callOver, "percentile_disc": callOver,
+	"bit_and": callWindowed, "bit_or": callWindowed, "bit_xor": callWindowed, "std": callWindowed, "stddev": callWindowed,
+	"stddev_pop": callWindowed, "stddev_samp": callWindowed, "variance": callWindowed, "var_pop": callWindowed,
+	"var_samp": callWindowed, "json_objectagg": callWindowed,
+	"sum": callAggregate, "avg": callAggregate, "min": callAggregate, "max": callAggregate,
+	"group_concat": callConcat, "json_arrayagg": callConcat, "count": callCount,
+}
+
 // myArguments pushes the arguments of a function.
-func (p *parser) myArguments(x *funcExtra, position bool) {
-	if p.oneOf("both", "leading", "trailing") && p.acceptKw(kwFrom) {
-		p.exprs.push(p.expr(bpNone))
+func (p *parser) myArguments(x *funcExtra, form callForm) {
+	push := func() { p.exprs.push(p.expr(bpNone)) }
+	switch form {
+	case callTrim:
+		side := p.oneOf("both", "leading", "trailing")
+		if !side || !p.isKw(kwFrom) {
+			push()
+		}
+		if p.acceptKw(kwFrom) {
+			push()
+		} else if side {
+			p.fail()
+		}
 		return
+	case callExtract:
+		push() // the unit
+		p.expectKw(kwFrom)
+		push()
+		return
+	case callPosition:
+		p.exprs.push(p.expr(myBitOr))
+		p.expectKw(kwIn)
+		push()
+		return
+	case callSubstring:
+		push()
+		if p.acceptKw(kwFrom) {
+			push()
+			if p.acceptKw(kwFor) {
+				push()
+			}
+			return
+		}
+		if !p.accept(tComma) {
+			return
+		}
 	}
 	for {
-		if position {
-			p.exprs.push(p.expr(myBitOr))
-			p.expectKw(kwIn)
-			position = false
-			continue
+		push()
+		if !p.accept(tComma) {
+			break
 		}
-		p.exprs.push(p.expr(bpNone))
-		switch {
-		case p.accept(tComma), p.acceptKw(kwFrom), p.acceptKw(kwFor):
-			continue
-		case p.acceptKw(kwUsing):
-			if !p.acceptKw(kwBinary) {
-				p.label()
-			}
-		case p.acceptKw(kwAs):
-			mysqlTypeName(p) // WEIGHT_STRING(x AS CHAR(3))
+	}
+	switch form {
+	case callChar:
+		if p.acceptKw(kwUsing) && !p.acceptKw(kwBinary) {
+			p.label()
 		}
+	case callWeight:
+		if p.acceptKw(kwAs) {
+			mysqlTypeName(p)
+		}
+	case callJSONValue: // JSON_VALUE(x, path RETURNING type …)
+		if p.acceptKw(kwReturning) {
+			mysqlTypeName(p)
+		}
+		for p.myOnEmpty() {
+		}
+	case callConcat:
 		if p.acceptKw(kwOrder) {
 			p.expectKw(kwBy)
 			x.order = p.sortList()
@@ -673,17 +759,11 @@ func (p *parser) myArguments(x *funcExtra, position bool) {
 			p.expect(tString)
 		}
 		if p.acceptKw(kwLimit) {
-			p.exprs.push(p.expr(bpNone))
+			push()
 			if p.acceptKw(kwOffset) || p.accept(tComma) {
-				p.exprs.push(p.expr(bpNone))
+				push()
 			}
 		}
-		if p.acceptKw(kwReturning) { // JSON_VALUE(x, path RETURNING type …)
-			mysqlTypeName(p)
-		}
-		for p.myOnEmpty() {
-		}
-		return
 	}
 }
 

@@ -95,15 +95,15 @@ func (p *parser) myWait() {
 // myLimit parses LIMIT, with OFFSET or a comma, and MariaDB's OFFSET and FETCH.
 func (p *parser) myLimit() (limit, offset *expr) {
 	if p.acceptKw(kwLimit) {
-		limit = p.expr(bpNone)
+		limit = p.myRowCount()
 		if p.acceptKw(kwOffset) || p.accept(tComma) {
-			offset = p.expr(bpNone)
+			offset = p.myRowCount()
 		}
 		return limit, offset
 	}
 	if p.isKw(kwOffset) {
 		p.take()
-		offset = p.expr(bpNone)
+		offset = p.myRowCount()
 		if !p.oneOf("row", "rows") {
 			p.fail()
 		}
@@ -113,7 +113,7 @@ func (p *parser) myLimit() (limit, offset *expr) {
 			p.fail()
 		}
 		if !p.word("row") && !p.word("rows") {
-			limit = p.expr(bpNone)
+			limit = p.myRowCount()
 		}
 		if !p.oneOf("row", "rows") {
 			p.fail()
@@ -123,6 +123,19 @@ func (p *parser) myLimit() (limit, offset *expr) {
 		}
 	}
 	return limit, offset
+}
+
+// myRowCount parses a number of rows: an integer, a placeholder, or a variable of a stored program.
+func (p *parser) myRowCount() *expr {
+	if !p.is(tInteger) && !p.is(tParam) && !p.f.isName(p.cur()) {
+		p.fail()
+	}
+	tok := int32(p.pos)
+	e := p.expr(bpNone)
+	if e.end != tok+1 {
+		p.fail()
+	}
+	return e
 }
 
 // myInto parses INTO OUTFILE, INTO DUMPFILE and INTO @x.
@@ -464,12 +477,12 @@ func (p *parser) myIndexHints() {
 			}
 		}
 		p.expect(tLParen)
-		for !p.accept(tRParen) {
+		for more := !p.is(tRParen); more; more = p.accept(tComma) {
 			if !p.acceptKw(kwPrimary) {
 				p.name()
 			}
-			p.accept(tComma)
 		}
+		p.expect(tRParen)
 		p.accept(tComma)
 	}
 }

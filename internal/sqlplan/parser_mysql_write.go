@@ -55,11 +55,8 @@ func (p *parser) myInsert() *insertStmt {
 			p.take()
 			s.hasCols = true
 			m := p.idxs.mark()
-			for !p.is(tRParen) {
+			for more := !p.is(tRParen); more; more = p.accept(tComma) {
 				p.idxs.push(p.myColumnName())
-				if !p.accept(tComma) {
-					break
-				}
 			}
 			s.cols = p.idxs.cut(m)
 			p.expect(tRParen)

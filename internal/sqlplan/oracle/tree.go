@@ -12,6 +12,7 @@ type Stmt struct {
 	Targets   []*Source // of MySQL: all that an UPDATE or DELETE joins, instead of Target
 	Columns   []Column  // of INSERT
 	AllCols   bool      // INSERT without a column list
+	OwnValues bool      // the values of INSERT see the table
 	Set       []Assign  // of UPDATE; of INSERT … SET
 	Upserts   []*Upsert
 	RowAlias  string   // of MySQL's INSERT: the name of the new row

@@ -12,6 +12,7 @@ type Rules struct {
 	CTESeesAround bool     // the body of a common table expression sees the query around its WITH; else around the reference
 	AnyOrder      bool     // common table expressions see those that follow
 	OnSeesAll     bool     // a join's condition sees every table of FROM
+	HavingAliases bool     // names of the select list can be used in HAVING
 	LateAliases   bool     // names of the select list can be used in WHERE and GROUP BY
 	MergedFirst   bool     // * yields the columns that USING merged before all others
 	ByTableName   bool     // RETURNING knows the row by the table's name, whatever its alias
@@ -251,6 +252,17 @@ type item struct {
 	star []column
 }
 
+// count is how many columns of that name a side of a join has.
+func count(cols []column, name string) int {
+	n := 0
+	for _, c := range cols {
+		if c.name == name {
+			n++
+		}
+	}
+	return n
+}
+
 // has reports whether a side of a join may have a column of that name.
 func has(it item, name string) bool {
 	for _, r := range it.rels {
@@ -370,6 +382,9 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 	for _, n := range using {
 		if w.learned == nil && (!has(l, n) || !has(r, n)) {
 			w.f.Invalid = "an unknown column in USING"
+		}
+		if count(l.star, n) > 1 || count(r.star, n) > 1 {
+			w.f.Invalid = "an ambiguous column in USING"
 		}
 		for _, x := range it.rels {
 			if x.learn != nil {
@@ -577,7 +592,11 @@ func (w *walker) body(q *Query, outer *frame, en *env, self *cteDef) []column {
 	}
 	w.lateOn = saved
 	w.uses("WHERE, HAVING or a window", q.Exprs, sc, en)
-	w.uses("HAVING", q.Having, sc, en)
+	having := sc
+	if w.rules.HavingAliases {
+		having = &frame{parent: sc.parent, rels: sc.rels, aliases: cols}
+	}
+	w.uses("HAVING", q.Having, having, en)
 	w.sorted("DISTINCT ON", q.On, cols, sc, en, true)
 	w.sorted("GROUP BY", q.Group, cols, sc, en, false)
 	named := cols

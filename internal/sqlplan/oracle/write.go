@@ -175,7 +175,11 @@ func (w *walker) insert(s *Stmt, outer *frame, en *env) []column {
 				}
 				for i, e := range row {
 					if i < len(keys) {
-						v := w.value(e, outer, inner)
+						around := outer
+						if s.OwnValues {
+							around = sc
+						}
+						v := w.value(e, around, inner)
 						if v.enc != "" {
 							w.misuse("stored by VALUES", v.enc)
 						}
@@ -211,14 +215,58 @@ func (w *walker) insert(s *Stmt, outer *frame, en *env) []column {
 		}
 		rows = []*int{r.inst, ex.inst}
 		w.uses("a conflict's target", u.Target, sc, en)
-		us := &frame{parent: outer, rels: append([]*rel{r, &ex}, selected...)}
+		renamed := &rel{} // the new row's columns can be named alone
+		for i, n := range s.RowCols {
+			if i < len(s.Columns) {
+				if v, ok := ex.find(s.Columns[i].Name); ok {
+					ex.cols = append(ex.cols, column{n, v})
+					renamed.cols = append(renamed.cols, column{n, v})
+				}
+			}
+		}
+		us := &frame{parent: outer, rels: append([]*rel{r, &ex, renamed}, selected...)}
+		if s.RowAlias != "" {
+			values := ex
+			values.name = w.rules.Excluded
+			us.rels = append(us.rels, &values)
+		}
 		w.assign(u.Set, func(string, string) *rel { return r }, us, en, rows)
 		w.uses("an upsert's condition", u.Where, us, en)
 	}
 	return w.returning(s, r, nil, outer, en)
 }
 
+// joined walks an UPDATE or DELETE of MySQL, which writes any of the tables that it joins.
+func (w *walker) joined(s *Stmt, outer *frame, en *env) []column {
+	sc := &frame{parent: outer}
+	w.from(s.From, sc, outer, en)
+	target := func(table, column string) *rel {
+		for _, r := range sc.rels {
+			_, ok := r.find(column)
+			if r.name == table || table == "" && (ok || len(sc.rels) == 1 || r.learn != nil) {
+				return r
+			}
+		}
+		w.f.Invalid = "an unknown column is assigned"
+		return nil
+	}
+	for _, a := range s.Set {
+		var rows []*int
+		if r := target(a.Table, a.Columns[0].Name); r != nil {
+			rows = []*int{r.inst}
+		}
+		w.assign([]Assign{a}, target, sc, en, rows)
+	}
+	w.uses("a condition", s.Exprs, sc, en)
+	w.uses("ORDER BY", s.Order, sc, en)
+	w.uses("a limit", s.Outer, outer, en)
+	return nil
+}
+
 func (w *walker) update(s *Stmt, outer *frame, en *env) []column {
+	if s.Target == nil {
+		return w.joined(s, outer, en)
+	}
 	r := w.target(s.Target)
 	sc := &frame{parent: outer, rels: []*rel{r}, star: r.cols}
 	in := &frame{parent: outer}
