@@ -245,6 +245,9 @@ func (a *analysis) namesTable() bool {
 	for i := range a.toks {
 		t := &a.toks[i]
 		if t.kind == tIllegal {
+			if t.why == illegalEscape && int(t.off)+2 < len(a.text) && a.text[t.off+2] == '"' {
+				return true // a name that isn't known: it may be any table's
+			}
 			if a.st.finder.in(a.text) {
 				return true
 			}

@@ -159,7 +159,11 @@ func (l *lexer) uescape(t token) token {
 	moded := l.moded
 	w := l.next()
 	if w.kind == tWord && equalFold(l.text[w.off:w.end], "uescape") {
-		if c := l.next(); c.kind == tString && l.text[c.off] == '\'' {
+		if c := l.next(); c.kind == tString {
+			if l.text[c.off] != '\'' {
+				// The database takes a string of any form. Which character it is isn't looked for.
+				return l.illegal(int(t.off), int(c.end), illegalEscape)
+			}
 			t.end = c.end
 			return t
 		}

@@ -509,6 +509,9 @@ func (p *parser) bound(end bool) {
 		p.expectKw(kwRow)
 	default:
 		e := p.expr(bpNot)
+		if p.f.mysql && e.op == opColumn {
+			p.fail() // a number, a placeholder or an interval
+		}
 		if !p.acceptAny(kwPreceding, kwFollowing) {
 			p.fail()
 		}

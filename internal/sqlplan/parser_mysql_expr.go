@@ -319,9 +319,17 @@ func (p *parser) myPrefixWord(tok int32) *expr {
 	case kwDefault:
 		p.take()
 		if !called {
+			switch p.cur().kind {
+			case tComma, tRParen, tSemi, tEOF, tWord:
+			default:
+				p.fail() // it isn't part of an expression
+			}
 			return p.node(opDefault, tok)
 		}
 		p.take()
+		if !p.f.isName(p.cur()) {
+			p.fail()
+		}
 		e := p.column()
 		p.expect(tRParen)
 		return p.over(opOperator, tok, e, nil)
@@ -501,15 +509,19 @@ func mysqlTypeName(p *parser) {
 			if p.is(tRParen) {
 				p.fail()
 			}
-			for !p.is(tRParen) {
+			for {
+				p.accept(tIntroducer)
 				switch p.cur().kind {
-				case tInteger, tString, tComma, tBlob, tIntroducer:
+				case tInteger, tString, tBlob:
 					p.take()
 				default:
 					p.fail()
 				}
+				if !p.accept(tComma) {
+					break
+				}
 			}
-			p.take()
+			p.expect(tRParen)
 		case p.isKw(kwBinary), p.oneOf("precision", "unsigned", "signed", "zerofill", "varying", "ascii", "unicode", "byte"):
 			if p.isKw(kwBinary) {
 				p.take()
@@ -601,7 +613,7 @@ func (p *parser) myCall(first int32) *expr {
 	p.expect(tLParen)
 	m := p.exprs.mark()
 	form := callPlain
-	if t.kind == tWord && first == aux {
+	if t.kind == tWord && first == aux && !x.foreign {
 		form = myCalls[foldName(p.text[t.off:t.end])]
 	}
 	switch {

@@ -818,8 +818,22 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		}
 		switch {
 		case kw == kwSubstring:
-			for n := 0; n < 2 && (p.acceptAny(kwFrom, kwFor, kwSimilar) || p.acceptWord("escape")); n++ {
-				p.exprs.push(p.expr(bpNone))
+			push := func() { p.exprs.push(p.expr(bpNone)) }
+			switch {
+			case p.acceptKw(kwFrom):
+				push()
+				if p.acceptKw(kwFor) {
+					push()
+				}
+			case p.acceptKw(kwFor):
+				push()
+				if p.acceptKw(kwFrom) {
+					push()
+				}
+			case p.acceptKw(kwSimilar):
+				push()
+				p.expectWords("escape")
+				push()
 			}
 		case kw == kwOverlay && p.acceptKw(kwPlacing):
 			p.exprs.push(p.expr(bpNone))
@@ -1013,7 +1027,7 @@ func postgresTypeName(p *parser) {
 	case is("interval"):
 		p.pgFieldsOfInterval()
 	}
-	if p.is(tLParen) && p.pos == first+1 && t.kind == tWord && slices.Contains(oneInteger, foldName(p.text[t.off:t.end])) {
+	if p.is(tLParen) && (p.pos == first+1 || !is("interval") && p.toks[first+1].kind == tWord) && t.kind == tWord && slices.Contains(oneInteger, foldName(p.text[t.off:t.end])) {
 		p.take()
 		p.expect(tInteger)
 		p.expect(tRParen)

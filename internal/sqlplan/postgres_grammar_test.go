@@ -48,6 +48,7 @@ var since = []struct {
 
 // unsupported are constructs of PostgreSQL that the analyser refuses as not understood.
 var unsupported = []struct{ text, reason string }{
+	{") OVERLAPS (", "an operator before a row that overlaps another is no operator on that row alone"},
 	{"xmlelement", "constructors of XML have a grammar of their own"},
 }
 
