@@ -37,6 +37,9 @@ func (l *lexer) postgres(i int) token {
 			t := l.pgString(i, i+1, false, false)
 			if t.kind == tString {
 				t.kind = tBits
+				if strings.Contains(s[i+2:t.end-1], "'") {
+					return l.illegal(i, int(t.end), illegalEscape) // no quote can stand in it
+				}
 			}
 			return t
 		}
@@ -160,7 +163,7 @@ func (l *lexer) uescape(t token) token {
 	w := l.next()
 	if w.kind == tWord && equalFold(l.text[w.off:w.end], "uescape") {
 		if c := l.next(); c.kind == tString {
-			if l.text[c.off] != '\'' {
+			if l.text[c.off] != '\'' || c.end != c.off+3 {
 				// The database takes a string of any form. Which character it is isn't looked for.
 				return l.illegal(int(t.off), int(c.end), illegalEscape)
 			}

@@ -164,7 +164,7 @@ func (p *parser) pgInfixWord(l *expr, min int) *expr {
 		}
 		p.take()
 		r := p.expr(pgOverlaps + 1)
-		if l.op != opRow || r.op != opRow {
+		if l.op != opRow || r.op != opRow || len(l.list) != 2 || len(r.list) != 2 {
 			p.fail()
 		}
 		return p.over(opOperator, l.tok, l, r)
@@ -746,7 +746,7 @@ func (p *parser) pgTypedString() bool {
 			n += 3
 		}
 	}
-	if p.peek(n).kind != tString {
+	if t := p.peek(n); t.kind != tString || lower(p.text[t.off]) == 'n' {
 		return false
 	}
 	p.pos += n
@@ -765,7 +765,12 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		kw = kwNone
 	}
 	switch {
-	case p.accept(tStar):
+	case p.is(tStar):
+		switch kw {
+		case kwTrim, kwExtract, kwPosition, kwNormalize, kwCall, kwGrouping, kwSpecialCall, kwSubstring, kwOverlay:
+			p.fail()
+		}
+		p.take()
 		x.star = true
 	case p.is(tRParen):
 	case kw == kwExtract:
@@ -800,11 +805,11 @@ func (p *parser) pgCall(tok, last int32) *expr {
 		}
 	default:
 		x.distinct = p.acceptKw(kwDistinct)
-		if !x.distinct {
-			p.acceptKw(kwAll)
-		}
+		all := x.distinct || p.acceptKw(kwAll)
 		for {
-			p.acceptKw(kwVariadic)
+			if p.acceptKw(kwVariadic) && all {
+				p.fail()
+			}
 			if (p.is(tWord) || p.is(tQuoted)) && (p.peek(1).kind == tNamedArg || p.peek(1).kind == tAssign) {
 				if class := p.f.words.classes[p.cur().kw]; p.cur().kw != kwNone && (class == reserved || class == nameWord) {
 					p.fail()
@@ -900,6 +905,8 @@ func (p *parser) pgArguments(tok int32, n int) bool {
 		return true
 	}
 	switch p.f.ident(p.text, &p.toks[tok]) {
+	case "merge_action":
+		return n == 0
 	case "nullif", "json_exists", "json_query", "json_value":
 		return n == 2
 	case "json_scalar", "json_serialize", "json", "json_arrayagg":

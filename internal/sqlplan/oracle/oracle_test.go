@@ -133,7 +133,7 @@ func testGrammar(t *testing.T, s subject) {
 		t.Run("server", func(t *testing.T) { askServer(t, s, sum.commands) })
 	}
 	for _, e := range exceptions {
-		if *full && e.hits == 0 {
+		if *full && *mutants == 0 && *seed == 1 && e.hits == 0 {
 			t.Errorf("the exception of %s is needed no more", e.example)
 		}
 	}

@@ -72,6 +72,11 @@ func sqliteJudge(t *testing.T) judge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	// Some statements are only read on when their table is there.
+	if _, err := db.Exec("CREATE TABLE users (id, tenant_id, email, name); CREATE TABLE logs (id, at, line)"); err != nil {
+		t.Fatal(err)
+	}
 	return func(text string) bool {
 		// Each statement is prepared by itself, so that only the first of several is asked about. The last three are what
 		// it finds before it comes to the error of syntax.
