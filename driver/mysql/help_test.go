@@ -25,7 +25,6 @@ type (
 )
 
 var (
-	masterKey       = drivertest.MasterKey
 	config          = drivertest.Config
 	tenant          = drivertest.Tenant
 	mustExec        = drivertest.MustExec

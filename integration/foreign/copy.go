@@ -29,6 +29,8 @@ type edits struct {
 	raw bool
 	// asserted are types whose assertions are made of what is under the wrapper.
 	asserted []string
+	// made is the format of table names that the tests make up with fmt.Sprintf: they are registered.
+	made string
 	// openDB: the function OpenDB of these files first wraps its argument.
 	openDB bool
 }
@@ -61,6 +63,13 @@ func (e *edits) rewrite(name string, src []byte) ([]byte, int, error) {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			sel, ok := n.Fun.(*ast.SelectorExpr)
+			if ok && e.made != "" && sel.Sel.Name == "Sprintf" {
+				if lit, ok := n.Args[0].(*ast.BasicLit); ok && lit.Value == strconv.Quote(e.made) {
+					replace(n.Pos(), n.Pos(), "foreignarm.Table(")
+					replace(n.End(), n.End(), ")")
+					needsArm = true
+				}
+			}
 			if !ok || !e.raw || sel.Sel.Name != "Raw" || len(n.Args) != 1 {
 				break
 			}

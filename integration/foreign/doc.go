@@ -15,6 +15,11 @@
 // (the driver that db.Driver returns is the very one that was registered) can't be: testdata/identity.txt
 // lists each with its reason, and an entry that isn't needed any more is an error as well.
 //
+// Where a suite's tests use tables that can be registered, the binary runs a third time with columns of them
+// encrypted, see package arm. Tests that can't pass then (a value wider than the column leaves room for, a
+// column of another type) are in testdata/encrypted.txt, again with reasons and with no entry too many; how many
+// tests sealed a value is counted, and must not fall.
+//
 // database/sql's suite takes seconds and runs with every test. Those of the drivers need servers, a C compiler and
 // minutes: they run with the build tag foreign, `make foreign`.
 package foreign

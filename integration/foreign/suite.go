@@ -28,6 +28,7 @@ type suite struct {
 	dialect string
 	args    []string // of the test binary
 	floor   int      // at least so many top-level tests pass without the wrapper
+	sealing int      // at least so many tests, with subtests, seal and open values when columns are encrypted; 0: no such arm, because its tests make and fill tables in one text
 	edits   edits
 }
 
@@ -177,6 +178,12 @@ func (o *outcome) with(result string) []string {
 	return names
 }
 
+// wrote tells whether a test, or one of its subtests, printed a line of the encrypted arm.
+func (o *outcome) wrote(test, line string) bool {
+	b := o.output[test]
+	return b != nil && strings.Contains(b.String(), line)
+}
+
 // crashed tells whether tests began that never ended: a panic, or the time was up.
 func (o *outcome) crashed() bool {
 	for test := range o.started {
@@ -198,7 +205,7 @@ func top(names []string) int {
 	return n
 }
 
-// run runs the suite in one arm, "bare" or "wrapped"; only tests that match pattern, if it isn't "".
+// run runs the suite in one arm, "bare", "wrapped" or "encrypted"; only tests that match pattern, if it isn't "".
 func (b *built) run(ctx context.Context, which, pattern string, env []string) (*outcome, error) {
 	start := time.Now()
 	counter := filepath.Join(filepath.Dir(b.binary), "connections")
@@ -214,7 +221,7 @@ func (b *built) run(ctx context.Context, which, pattern string, env []string) (*
 	cmd.Dir = b.dir
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Env = append(cmd.Env, arm.Var+"="+which, arm.DialectVar+"="+b.dialect, arm.CountVar+"="+counter)
+	cmd.Env = append(cmd.Env, arm.Var+"="+which, arm.DialectVar+"="+b.dialect, arm.CountVar+"="+counter, arm.SuiteVar+"="+b.name)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
-// Package arm is what a suite's copy calls where it opens a database. The same test binary is run twice:
-// as the bare arm, in which every function here gives back what it was given, and as the wrapped arm, in
-// which every connection goes through the wrapper. It imports nothing of the suites, so that their own
-// packages can import it.
+// Package arm is what a suite's copy calls where it opens a database. The same test binary is run three times:
+// as the bare arm, in which every function here gives back what it was given, as the wrapped arm, in which
+// every connection goes through the wrapper, and as the encrypted arm, in which columns of the tests' own tables
+// are encrypted as well. It imports nothing of the suites, so that their own packages can import it.
 package arm
 
 import (
@@ -9,9 +9,11 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 	asherah "github.com/asherah-sql/asherah-sql/driver"
@@ -20,23 +22,31 @@ import (
 
 // The environment variables that choose the arm.
 const (
-	// Var is "bare" or "wrapped".
+	// Var is "bare", "wrapped" or "encrypted".
 	Var = "ASHERAH_FOREIGN_ARM"
 	// DialectVar is the dialect's name.
 	DialectVar = "ASHERAH_FOREIGN_DIALECT"
 	// CountVar names a file that gets one line for each connection that was opened through the wrapper.
 	CountVar = "ASHERAH_FOREIGN_COUNT"
+	// SuiteVar is the suite's name, by which the encrypted arm knows its tables.
+	SuiteVar = "ASHERAH_FOREIGN_SUITE"
 )
 
-// Wrapped tells whether this process is the wrapped arm.
+// Sealed and Opened are printed by the encrypted arm for each value, among what the test prints.
+const (
+	Sealed = "asherah-foreign: sealed"
+	Opened = "asherah-foreign: opened"
+)
+
+// Wrapped tells whether this process is the wrapped arm, or the encrypted one.
 var Wrapped = sync.OnceValue(func() bool {
 	switch a := os.Getenv(Var); a {
 	case "bare":
 		return false
-	case "wrapped":
+	case "wrapped", "encrypted":
 		return true
 	default:
-		panic(fmt.Sprintf("%s is %q: want bare or wrapped", Var, a))
+		panic(fmt.Sprintf("%s is %q: want bare, wrapped or encrypted", Var, a))
 	}
 })
 
@@ -81,7 +91,90 @@ func Inner(v any) any {
 	return v
 }
 
+// encrypted is the encrypted arm's schema and keys; nil in the others.
+var encrypted = sync.OnceValue(func() *asherah.Config {
+	if os.Getenv(Var) != "encrypted" {
+		return nil
+	}
+	schema, err := tags.NewSchema()
+	if err != nil {
+		panic(err)
+	}
+	for name, model := range tables[os.Getenv(SuiteVar)] {
+		if err := schema.RegisterTable(name, model); err != nil {
+			panic(err)
+		}
+	}
+	return &asherah.Config{
+		Service: "foreign", Product: "suites", KMSName: "insecure-test", Partition: "suite", Schema: schema,
+		SkipVerify: true, // the suites' columns are narrower than any value may need
+		Observer:   observer{}, Logger: slog.New(slog.DiscardHandler),
+	}
+})
+
+// tables are the models of the encrypted arm, by suite and table.
+var tables = map[string]map[string]any{
+	"pgx/stdlib":          {"t": strT{}, "defer_test": strDefer{}, "temp_column_type_length": strLengths{}},
+	"go-sql-driver/mysql": {"test": strTest{}},
+	"mattn/go-sqlite3":    {"foo": strFoo{}, "t": strT{}},
+}
+
+type (
+	strT struct {
+		A   string `encrypt:"partition"`
+		Str string `encrypt:"partition"`
+		B   string `encrypt:"partition"`
+		S   string `encrypt:"partition"`
+	}
+	strDefer struct {
+		Name string `encrypt:"partition"`
+	}
+	strLengths struct {
+		TextColumn string `encrypt:"partition"`
+	}
+	strTest struct {
+		Value string `encrypt:"partition"`
+		V     string `encrypt:"partition"`
+		Name  string `encrypt:"partition"`
+	}
+	strMade struct {
+		Value string `encrypt:"partition"`
+	}
+	strFoo struct {
+		Name  string `encrypt:"partition"`
+		Extra string `encrypt:"partition"`
+	}
+)
+
+// Table registers a table whose name a test has just made up. It returns the name.
+func Table(name string) string {
+	if cfg := encrypted(); cfg != nil {
+		if err := cfg.Schema.RegisterTable(name, strMade{}); err != nil {
+			panic(err)
+		}
+	}
+	return name
+}
+
+// observer prints what is sealed and opened, for the test that does it.
+type observer struct{}
+
+func (observer) Timed(name string, _ time.Duration, err error) {
+	switch {
+	case err != nil:
+	case name == "ael.drr.encrypt":
+		fmt.Println("\n" + Sealed)
+	case name == "ael.drr.decrypt":
+		fmt.Println("\n" + Opened)
+	}
+}
+
+func (observer) Counted(string) {}
+
 func config() asherah.Config {
+	if cfg := encrypted(); cfg != nil {
+		return *cfg
+	}
 	empty, err := tags.NewSchema()
 	if err != nil {
 		panic(err)
