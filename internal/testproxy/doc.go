@@ -14,10 +14,10 @@
 //
 // # Round trips
 //
-// What a client sends until the server says something is one request, however many writes it takes, and
-// costs one round trip. A client that takes its leave sends a last one to which there is no answer, and
-// what it says while a connection is made counts too: a test counts between two [Proxy.Stats] on
-// connections that are there.
+// What a client sends until the server says something is one request, however many writes it takes; its
+// answer makes it a round trip. What is never answered (MySQL's COM_STMT_CLOSE, a client's leave) costs none:
+// it is part of the request that follows it on the connection, if one does, so that a test which counts
+// doesn't depend on when such a message arrives. What is said while a connection is made counts too.
 //
 // # Cuts
 //

@@ -66,7 +66,8 @@ func (d Direction) String() string {
 type Stats struct {
 	Connections int   // accepted and not refused
 	Open        int   // of them, those that neither side has closed
-	RoundTrips  int   // requests; see the package's documentation
+	Requests    int   // begun, and perhaps held; see the package's documentation
+	RoundTrips  int   // of them, those that the server has answered
 	ToServer    int64 // bytes let through
 	ToClient    int64
 }
@@ -74,6 +75,7 @@ type Stats struct {
 // Sub returns what was counted since before. Open stays what it is.
 func (s Stats) Sub(before Stats) Stats {
 	s.Connections -= before.Connections
+	s.Requests -= before.Requests
 	s.RoundTrips -= before.RoundTrips
 	s.ToServer -= before.ToServer
 	s.ToClient -= before.ToClient
@@ -160,7 +162,7 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
-// Hold lets nothing through, in neither direction, until release is called. RoundTrips counts a request that
+// Hold lets nothing through, in neither direction, until release is called. Requests counts one that
 // is held, so that a test can wait for one.
 func (p *Proxy) Hold() (release func()) {
 	p.mu.Lock()
@@ -273,7 +275,7 @@ func (p *Proxy) arrived(c *conn, d Direction) {
 	p.mu.Lock()
 	delay := time.Duration(0)
 	if d == ToServer && c.last != ToServer && !c.cut {
-		p.stats.RoundTrips++
+		p.stats.Requests++
 		delay = p.delay
 	}
 	gate := p.gate
@@ -298,6 +300,9 @@ func (p *Proxy) let(c *conn, d Direction, data []byte) int {
 		return 0
 	}
 	begins := d == ToServer && c.last != ToServer
+	if d == ToClient && c.last == ToServer {
+		p.stats.RoundTrips++
+	}
 	c.last = d
 	n := len(data)
 	if f := p.fault; f != nil {

@@ -178,6 +178,18 @@ func TestRoundTripsAreCounted(t *testing.T) {
 		if got.RoundTrips != 20 || got.ToServer != 10*(4+6) || got.ToClient != 10*(6+8) || p.Stats().Connections != 2 || p.Stats().Open != 2 {
 			t.Errorf("%s: %+v, %+v", network, got, p.Stats())
 		}
+		// What isn't answered costs no round trip, whether it arrives before, or with, the next request.
+		before = p.Stats()
+		if _, err := a.Write([]byte("no answer to")); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it has arrived", func() bool { return p.Stats().Sub(before).Requests == 1 })
+		if n := p.Stats().Sub(before).RoundTrips; n != 0 {
+			t.Errorf("%s: %d round trips without an answer", network, n)
+		}
+		if got, n := a.say(" this\n"), p.Stats().Sub(before).RoundTrips; got != "[no answer to this]\n" || n != 1 {
+			t.Errorf("%s: %q, %d round trips", network, got, n)
+		}
 		a.Close()
 		b.Close()
 		eventually(t, "no connection is open", func() bool { return p.Stats().Open == 0 })
@@ -317,7 +329,7 @@ func TestHoldAndDelay(t *testing.T) {
 	release, second := p.Hold(), p.Hold()
 	answer := make(chan string)
 	go func() { answer <- c.say("x\n") }()
-	eventually(t, "the request is held", func() bool { return p.Stats().Sub(before).RoundTrips == 1 })
+	eventually(t, "the request is held", func() bool { return p.Stats().Sub(before).Requests == 1 })
 	release()
 	release() // once is enough
 	select {
@@ -350,7 +362,7 @@ func TestAProxyEndsWithConnectionsThatAreHeld(t *testing.T) {
 	if _, err := io.WriteString(c, "x\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the request is there", func() bool { return p.Stats().RoundTrips == 1 })
+	eventually(t, "the request is there", func() bool { return p.Stats().Requests == 1 })
 }
 
 func TestAServerThatIsNotThere(t *testing.T) {
