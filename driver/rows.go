@@ -61,7 +61,7 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 	}
 	r.op = opener{core: c.core, factory: c.state.factory, force: c.core.inForce(ctx)}
 	names := inner.Columns()
-	if s.decodes {
+	if s.decodes && len(names) > 0 {
 		if err := c.fits(s.plan.Outputs, names); err != nil {
 			// The table has changed since its columns were read. With its present columns the same text may
 			// be understood; if it isn't the same text any more, the result can't be.
@@ -77,7 +77,7 @@ func (c *conn) open(ctx context.Context, query string, s *statement, inner drive
 		}
 		names = names[:len(names)-s.plan.Hidden]
 	} else {
-		r.outs = nil
+		r.outs = nil // MariaDB answers DELETE … RETURNING without a result when its condition can't be met
 	}
 	r.names = names
 	return r.shape(), nil
@@ -366,7 +366,7 @@ func (r *rows) begin() error {
 	}
 	res := r.next[0]
 	r.next = r.next[1:]
-	if res.Outputs == nil {
+	if res.Outputs == nil || len(r.names) == 0 {
 		return nil
 	}
 	if err := r.c.fits(res.Outputs, r.names); err != nil {

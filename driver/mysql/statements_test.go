@@ -257,3 +257,33 @@ func TestAStatementBesideOpenRows(t *testing.T) {
 		t.Errorf("%s, bare %s", w, b)
 	}
 }
+
+// MariaDB answers a DELETE … RETURNING whose condition it finds impossible without a result set.
+func TestReturningWithAConditionThatCannotBeMet(t *testing.T) {
+	eachWay(t, func(t *testing.T, d *database) {
+		if _, err := d.Exec(insertUser, 1, "acme", drivertest.Numbered(1)); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{
+			`DELETE FROM users WHERE tenant_id = 'a' AND tenant_id = 'b' RETURNING id, email`,
+			`DELETE FROM users WHERE 1 = 0 RETURNING *`,
+		} {
+			rows, err := d.Query(q)
+			if err != nil {
+				t.Errorf("%s: %v", q, err)
+				continue
+			}
+			if rows.Next() {
+				t.Errorf("%s: a row", q)
+			}
+			if err := rows.Err(); err != nil {
+				t.Errorf("%s: %v", q, err)
+			}
+			rows.Close()
+		}
+		var email string
+		if err := d.QueryRow(`DELETE FROM users WHERE id = ? RETURNING email`, 1).Scan(&email); err != nil || email != drivertest.Numbered(1) {
+			t.Errorf("%q, %v", email, err)
+		}
+	})
+}

@@ -294,10 +294,17 @@ func (a *analysis) invalidUTF8() int {
 // refused.
 func (a *analysis) split() {
 	for {
+		if len(a.stmts) > 0 {
+			a.accept(tSemi)
+		}
+		empty := a.pos
 		for a.accept(tSemi) {
 		}
 		if a.is(tEOF) {
 			return
+		}
+		if a.f.mysql && empty < a.pos && a.unread == nil {
+			a.unread = &syntaxError{tok: empty, rule: RuleSyntax} // an empty statement ends the text there
 		}
 		first := a.pos
 		s, err := a.parseStmt()

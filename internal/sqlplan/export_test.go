@@ -28,9 +28,12 @@ func (an *Analyzer) AnalyzeOpenly(query string, mode Mode, cat Catalog) (*Plan, 
 func TokenSpans(query string) [][2]int { return TokenSpansOf(query, dialect.SQLite) }
 
 // TokenSpansOf returns the spans of the tokens of a text.
-func TokenSpansOf(query string, d dialect.Dialect) [][2]int {
+func TokenSpansOf(query string, d dialect.Dialect) [][2]int { return TokenSpansIn(query, d, Mode{}) }
+
+// TokenSpansIn returns the spans of the tokens of a text in a mode.
+func TokenSpansIn(query string, d dialect.Dialect, mode Mode) [][2]int {
 	var spans [][2]int
-	toks, _ := lexAll(dialects[d], query, Mode{}, nil)
+	toks, _ := lexAll(dialects[d], query, mode, nil)
 	for _, t := range toks {
 		if t.kind != tEOF {
 			spans = append(spans, [2]int{int(t.off), int(t.end)})
@@ -39,10 +42,10 @@ func TokenSpansOf(query string, d dialect.Dialect) [][2]int {
 	return spans
 }
 
-// ParamSpans returns the spans of the placeholders of a text.
-func ParamSpans(query string, d dialect.Dialect) [][2]int {
+// ParamSpans returns the spans of the placeholders of a text in a mode.
+func ParamSpans(query string, d dialect.Dialect, mode Mode) [][2]int {
 	var spans [][2]int
-	toks, _ := lexAll(dialects[d], query, Mode{}, nil)
+	toks, _ := lexAll(dialects[d], query, mode, nil)
 	for _, t := range toks {
 		if t.kind == tParam {
 			spans = append(spans, [2]int{int(t.off), int(t.end)})

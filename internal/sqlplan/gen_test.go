@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
 )
 
 // gen makes random statements over the tables of the tests: nested, shadowed, quoted and aliased in ways that
@@ -11,6 +13,8 @@ import (
 type gen struct {
 	*rand.Rand
 	pg     bool // statements of PostgreSQL
+	my     bool // statements of MariaDB, in this mode
+	mode   sqlplan.Mode
 	args   []any
 	style  int // 0: ?, 1: ?1, 2: :name, 3: literals only
 	depth  int
@@ -69,6 +73,9 @@ func (g *gen) sp() string {
 	if g.p(0.93) {
 		return " "
 	}
+	if g.my && g.p(0.4) {
+		return one(g, " # ' ; `\n", "/*! */", "/*!50000 */", " /*!999999 ' */", "/*M!100000 */", " --\n", "-- '\n")
+	}
 	return one(g, "\n", "\t ", "/* ' ; */", " -- ; \"\n", "/**/", " \f")
 }
 
@@ -82,6 +89,19 @@ func (g *gen) name(n string) string {
 			return strings.ToUpper(n)
 		case 3:
 			return fmt.Sprintf(`U&"\%04x%s"`, n[0], n[1:])
+		}
+		return n
+	}
+	if g.my {
+		switch g.IntN(12) {
+		case 0, 1:
+			return "`" + n + "`"
+		case 2:
+			if g.mode.AnsiQuotes {
+				return `"` + n + `"`
+			}
+		case 3:
+			return strings.ToUpper(n[:1]) + n[1:]
 		}
 		return n
 	}
@@ -100,10 +120,18 @@ func (g *gen) name(n string) string {
 
 // nm writes an identifier where SQLite takes a string for one too.
 func (g *gen) nm(n string) string {
-	if !g.pg && g.p(0.04) {
+	if !g.pg && !g.my && g.p(0.04) {
 		return "'" + n + "'"
 	}
 	return g.name(n)
+}
+
+// rel writes the name of a table or an alias, whose case counts in MariaDB.
+func (g *gen) rel(n string) string {
+	if g.my {
+		return one(g, n, n, n, "`"+n+"`")
+	}
+	return g.nm(n)
 }
 
 // value writes a value: a placeholder or a literal.
@@ -113,7 +141,7 @@ func (g *gen) value(v any) string {
 			return "NULL"
 		}
 	}
-	if n, ok := v.(int); ok && g.pg {
+	if n, ok := v.(int); ok && (g.pg || g.my) {
 		v = fmt.Sprint(n) // all columns are texts
 	}
 	if g.style != 3 && g.p(0.7) {
@@ -122,6 +150,9 @@ func (g *gen) value(v any) string {
 	if x, ok := v.(string); ok && g.pg {
 		return one(g, "'"+x+"'", "'"+x+"'", "'"+x+"'", "E'"+x+"'", "$q$"+x+"$q$", "U&'"+x+"'", "'"+x+"'::text", "text '"+x+"'",
 			fmt.Sprintf(`E'\x%02x%s'`, x[0], x[1:]), "'"+x[:1]+"'\n'"+x[1:]+"'")
+	}
+	if x, ok := v.(string); ok && g.my {
+		return g.myLiteral(x)
 	}
 	switch x := v.(type) {
 	case int:
@@ -136,7 +167,7 @@ func (g *gen) value(v any) string {
 }
 
 func (g *gen) param(v any) string {
-	if len(g.args) > 0 && g.style != 0 && g.p(0.08) {
+	if len(g.args) > 0 && g.style != 0 && !g.my && g.p(0.08) {
 		n := g.IntN(len(g.args))
 		if g.pg {
 			return fmt.Sprintf("$%d", n+1)
@@ -150,10 +181,12 @@ func (g *gen) param(v any) string {
 	if g.pg {
 		return fmt.Sprintf("$%d", len(g.args))
 	}
-	switch g.style {
-	case 1:
+	switch {
+	case g.my:
+		return "?"
+	case g.style == 1:
 		return fmt.Sprintf("?%d", len(g.args))
-	case 2:
+	case g.style == 2:
 		return fmt.Sprintf(":p%d", len(g.args))
 	}
 	return "?"
@@ -192,13 +225,13 @@ func (g *gen) table() genRel {
 func (g *gen) qualified(n string) string {
 	switch {
 	case n == "documents":
-		if g.p(0.5) {
-			return g.nm("archive") + "." + g.nm(n)
+		if g.p(0.5) || g.my {
+			return g.rel("archive") + "." + g.rel(n)
 		}
 	case g.p(0.08):
-		return one(g, g.schema()) + "." + g.nm(n)
+		return one(g, g.schema()) + "." + g.rel(n)
 	}
-	return g.nm(n)
+	return g.rel(n)
 }
 
 var genAliases = []string{"u", "x", "users", "logs", "email", "t", "mails"}
@@ -226,7 +259,7 @@ func (g *gen) column(plain bool) string {
 		if r.name == "" || g.p(0.4) && (len(rels) == 1 || g.p(0.3)) {
 			return g.name(c)
 		}
-		return g.nm(r.name) + "." + g.nm(c)
+		return g.rel(r.name) + "." + g.nm(c)
 	}
 	return "1"
 }
@@ -241,6 +274,9 @@ func (g *gen) pred() string {
 	if g.pg && g.p(0.12) {
 		return g.pgPred()
 	}
+	if g.my && g.p(0.12) {
+		return g.myPred()
+	}
 	c := g.column(true)
 	switch g.IntN(15) {
 	case 10:
@@ -250,7 +286,7 @@ func (g *gen) pred() string {
 	case 12:
 		return c + " IN (" + g.sel(1) + ") AND " + g.column(false) + " IS NOT NULL"
 	case 0:
-		return g.column(false) + g.sp() + one(g, "IS NULL", "IS NOT NULL", "NOTNULL", "ISNULL", "NOT NULL")
+		return g.column(false) + g.sp() + one(g, g.nullTests()...)
 	case 1:
 		return "(" + g.pred() + g.sp() + "OR" + g.sp() + g.pred() + ")"
 	case 2:
@@ -286,6 +322,9 @@ func (g *gen) scalarExpr() string {
 	case 0:
 		return "coalesce(" + g.column(true) + ", " + g.value("MK6") + ")"
 	case 1:
+		if g.my && (!g.mode.PipesConcat || g.p(0.5)) {
+			return "concat(" + g.column(true) + ", " + g.value("MK7") + ")"
+		}
 		return g.column(true) + " || " + g.value("MK7")
 	case 2:
 		return "CASE WHEN " + g.pred() + " THEN " + g.column(true) + " ELSE " + g.value("MK8") + " END"
@@ -294,7 +333,7 @@ func (g *gen) scalarExpr() string {
 	case 4:
 		return g.value(g.marker())
 	case 5:
-		return "CAST(" + g.column(true) + " AS TEXT)"
+		return "CAST(" + g.column(true) + " AS " + g.textTypes()[0] + ")"
 	case 6:
 		return "(" + g.column(true) + ")"
 	}
@@ -315,6 +354,9 @@ func (g *gen) from() string {
 		join := ""
 		if i > 0 {
 			join = one(g, ", ", " JOIN ", " LEFT JOIN ", " INNER JOIN ", " CROSS JOIN ", " RIGHT JOIN ", " FULL JOIN ")
+			if g.my && (join == " FULL JOIN " || g.p(0.1)) {
+				join = one(g, " STRAIGHT_JOIN ", " LEFT OUTER JOIN ", " CROSS JOIN ")
+			}
 			if g.p(0.06) {
 				join = " NATURAL JOIN "
 			}
@@ -331,8 +373,8 @@ func (g *gen) from() string {
 		}
 		b.WriteString(text)
 		rels = append(rels, r)
-		if i > 0 && join != ", " && !strings.Contains(join, "CROSS") && !strings.Contains(join, "NATURAL") && (g.pg || g.p(0.7)) {
-			if g.p(0.15) {
+		if i > 0 && join != ", " && !strings.Contains(join, "CROSS") && !strings.Contains(join, "NATURAL") && (g.pg || g.my || g.p(0.7)) {
+			if g.p(0.15) && join != " STRAIGHT_JOIN " {
 				b.WriteString(" USING (" + g.nm(one(g, "id", "tenant_id", "name", "email")) + ")")
 			} else {
 				g.rels = append(outer[:len(outer):len(outer)], rels)
@@ -352,22 +394,22 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 		text, cols := g.selCols(1 + g.IntN(3))
 		g.depth--
 		a := one(g, genAliases...)
-		if !g.pg && g.p(0.1) {
+		if !g.pg && !g.my && g.p(0.1) {
 			return genRel{"", cols}, "(" + text + ")"
 		}
-		return genRel{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.nm(a)
+		return genRel{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.rel(a)
 	}
 	r := g.table()
 	text := ""
 	if len(g.ctes) > 0 && g.p(0.5) {
 		r = one(g, g.ctes...)
-		text = g.nm(r.name)
+		text = g.rel(r.name)
 	} else {
 		text = g.qualified(r.name)
 	}
 	if g.p(0.45) {
 		a := one(g, genAliases...)
-		text += one(g, " AS ", " ") + g.nm(a)
+		text += one(g, " AS ", " ") + g.rel(a)
 		r.name = a
 	}
 	switch {
@@ -375,7 +417,7 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 		text = "(" + text + ")"
 	case g.p(0.03):
 		s := g.table()
-		text = "(" + text + " JOIN " + s.name + " AS y ON " + g.name(r.name) + ".id = y.id)"
+		text = "(" + text + " JOIN " + s.name + " AS y ON " + g.rel(r.name) + ".id = y.id)"
 	}
 	return r, text
 }
@@ -397,7 +439,7 @@ func (g *gen) selCols(n int) (string, []string) {
 	if g.p(0.08) {
 		with = g.with()
 	}
-	if g.p(0.03) {
+	if g.p(0.03) && !g.my {
 		var vals, cols []string
 		for i := 0; i < n; i++ {
 			vals = append(vals, g.value(g.marker()))
@@ -446,7 +488,7 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 		} else if rels := g.rels[len(g.rels)-1]; len(rels) > 0 && g.p(0.1) {
 			r := one(g, rels...)
 			if r.name != "" {
-				items = append(items, g.nm(r.name)+".*")
+				items = append(items, g.rel(r.name)+".*")
 				cols = append(cols, r.cols...)
 			}
 		}
@@ -463,7 +505,13 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 			if g.p(0.05) {
 				text = "(" + text + ")"
 			}
-		case g.p(0.15):
+		case g.my && g.p(0.2):
+			text = g.myItem()
+		case g.my && g.p(0.1):
+			text = one(g, "count(*)", "count("+g.column(false)+")", "max("+g.column(true)+")", "count(DISTINCT "+g.column(true)+")",
+				"row_number() OVER (PARTITION BY "+g.column(true)+" ORDER BY "+g.column(true)+")",
+				"min("+g.column(true)+") OVER (ORDER BY "+g.column(true)+" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)")
+		case !g.my && g.p(0.15):
 			text = one(g, "count(*)", "count("+g.column(false)+")", "max("+g.column(true)+")",
 				"row_number() OVER (PARTITION BY "+g.column(true)+" ORDER BY "+g.column(true)+")",
 				"count("+g.column(false)+") FILTER (WHERE "+g.pred()+") OVER ()",
@@ -476,7 +524,9 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 		}
 		if g.p(0.25) {
 			name = one(g, genLabels...)
-			if name == "a b" {
+			if name == "a b" && g.my {
+				text += one(g, " AS `a b`", " 'a b'", ` AS "a b"`)
+			} else if name == "a b" {
 				text += ` AS "a b"`
 			} else {
 				text += one(g, " AS ", " ") + g.nm(name)
@@ -505,9 +555,11 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 		}
 	}
 	if tail && g.p(0.2) {
-		b += " ORDER BY " + one(g, g.column(true), "1", g.column(true)+" DESC NULLS LAST", "2")
+		b += " ORDER BY " + one(g, g.column(true), "1", g.descending(g.column(true)), "2")
 		if g.p(0.3) {
-			if g.pg {
+			if g.my {
+				b += one(g, " LIMIT 3", " LIMIT 1, 2", " LIMIT 2 OFFSET 1", " FOR UPDATE", " LOCK IN SHARE MODE", " LIMIT 100 FOR UPDATE NOWAIT")
+			} else if g.pg {
 				b += one(g, " LIMIT 3", " OFFSET 1 ROWS FETCH FIRST 2 ROWS ONLY", " LIMIT ALL", " FOR UPDATE", " FOR SHARE SKIP LOCKED")
 			} else {
 				b += " LIMIT " + g.value(3)
@@ -521,7 +573,7 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 func (g *gen) with() string {
 	var b strings.Builder
 	b.WriteString("WITH ")
-	recursive := g.pg && g.p(0.5)
+	recursive := (g.pg || g.my) && g.p(0.5)
 	if recursive {
 		b.WriteString("RECURSIVE ")
 	}
@@ -531,7 +583,7 @@ func (g *gen) with() string {
 			b.WriteString(", ")
 		}
 		name := one(g, "w", "c1", "users", "logs", "mails", "x")
-		if (!g.pg || recursive) && g.p(0.12) {
+		if (!g.pg && !g.my || recursive) && g.p(0.12) {
 			t := g.table()
 			a, c := one(g, t.cols...), one(g, t.cols...)
 			op := "UNION ALL"
@@ -544,11 +596,15 @@ func (g *gen) with() string {
 			continue
 		}
 		text, cols := g.selCols(1 + g.IntN(3))
-		b.WriteString(g.nm(name))
+		b.WriteString(g.rel(name))
 		if g.p(0.2) && len(cols) > 0 {
 			b.WriteString("(" + strings.Join(cols, ", ") + ")")
 		}
-		b.WriteString(" AS " + one(g, "", "MATERIALIZED ", "NOT MATERIALIZED ") + "(" + text + ")")
+		hint := one(g, "", "MATERIALIZED ", "NOT MATERIALIZED ")
+		if g.my {
+			hint = ""
+		}
+		b.WriteString(" AS " + hint + "(" + text + ")")
 		g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], genRel{name, cols})
 	}
 	b.WriteString(" ")
@@ -567,7 +623,7 @@ func (g *gen) returning(t genRel) string {
 	for i := 0; i <= g.IntN(3); i++ {
 		c := g.name(one(g, t.cols...))
 		if g.p(0.1) {
-			c = g.name(t.name) + "." + c
+			c = g.rel(t.name) + "." + c
 		}
 		if g.p(0.1) {
 			c += " AS " + one(g, "email", "x")
@@ -593,6 +649,9 @@ func (g *gen) stored(t genRel, col string, set bool) string {
 	if g.trick() {
 		return one(g, "lower("+g.value(v)+")", "(SELECT "+g.value(v)+")", `"MKdq"`, g.value(v)+" || ''", "CASE WHEN 1 THEN "+g.value(v)+" END",
 			"CAST("+g.value(v)+" AS VARCHAR(3))", "+"+g.value(v), g.scalarExprOrValue(set), "coalesce("+g.value(v)+", 'MK')", "MK", "current_date")
+	}
+	if g.my && g.p(0.08) {
+		return one(g, "DEFAULT", "CAST("+g.value(v)+" AS CHAR)", "CONVERT("+g.value(v)+", CHAR)", "CAST("+g.value(v)+" AS CHAR CHARACTER SET utf8mb4)", "CONVERT("+g.value(v)+" USING utf8mb4)", "(("+g.value(v)+"))")
 	}
 	if g.pg && g.p(0.15) {
 		return one(g, g.value(v)+"::text", g.value(v)+"::VARCHAR", "DEFAULT", g.value(v)+"::pg_catalog.text", "CAST("+g.value(v)+" AS character varying)")
@@ -626,7 +685,7 @@ func (g *gen) target(t genRel) (string, genRel) {
 	text := g.qualified(t.name)
 	if g.p(0.25) {
 		a := one(g, "u", "x", "logs", "users")
-		text += " AS " + g.nm(a)
+		text += " AS " + g.rel(a)
 		t.name = a
 	}
 	return text, t
@@ -640,6 +699,9 @@ func (g *gen) writeTable() genRel {
 }
 
 func (g *gen) insert() string {
+	if g.my {
+		return g.myInsert()
+	}
 	t := g.writeTable()
 	with := ""
 	if g.p(0.08) {
@@ -769,6 +831,9 @@ func (g *gen) upsert(t, alias genRel) string {
 }
 
 func (g *gen) update() string {
+	if g.my {
+		return g.myUpdate()
+	}
 	t := g.writeTable()
 	with := ""
 	if g.p(0.08) {
@@ -850,6 +915,9 @@ func genIsPartition(table, col string) bool {
 }
 
 func (g *gen) delete() string {
+	if g.my {
+		return g.myDelete()
+	}
 	t := g.writeTable()
 	with := ""
 	if g.p(0.08) {
@@ -874,6 +942,9 @@ func (g *gen) statement() string {
 		explain = "EXPLAIN QUERY PLAN "
 		if g.pg {
 			explain = "EXPLAIN (COSTS OFF) "
+		}
+		if g.my {
+			explain = one(g, "EXPLAIN ", "DESC ", "EXPLAIN EXTENDED ", "EXPLAIN FORMAT=JSON ")
 		}
 	}
 	if g.pg && g.p(0.06) {
@@ -957,6 +1028,9 @@ func (g *gen) no() string {
 }
 
 func (g *gen) schema() string {
+	if g.my {
+		return genDatabase
+	}
 	if g.pg {
 		return "public"
 	}
@@ -967,12 +1041,18 @@ func (g *gen) comparisons() []string {
 	if g.pg {
 		return []string{"=", "=", "<>", "!=", "<", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM", "~~", "OPERATOR(pg_catalog.=)"}
 	}
+	if g.my {
+		return []string{"=", "=", "<>", "!=", "<", ">=", "<=>", "NOT LIKE", "REGEXP"}
+	}
 	return []string{"=", "=", "==", "<>", "<", ">=", "IS", "IS NOT"}
 }
 
 func (g *gen) textTypes() []string {
 	if g.pg {
 		return []string{"TEXT", "text", "varchar"}
+	}
+	if g.my {
+		return []string{"CHAR", "BINARY", "char(90)"}
 	}
 	return []string{"TEXT", "BLOB", "varchar"}
 }
@@ -981,7 +1061,24 @@ func (g *gen) newID() string {
 	if g.pg {
 		return "id || '00'"
 	}
+	if g.my {
+		return "concat(id, '00')"
+	}
 	return "id + 100"
+}
+
+func (g *gen) nullTests() []string {
+	if g.my {
+		return []string{"IS NULL", "IS NOT NULL", "<=> NULL", "IS NOT UNKNOWN"}
+	}
+	return []string{"IS NULL", "IS NOT NULL", "NOTNULL", "ISNULL", "NOT NULL"}
+}
+
+func (g *gen) descending(column string) string {
+	if g.my {
+		return column + " DESC"
+	}
+	return column + " DESC NULLS LAST"
 }
 
 // pgPred writes a condition that only PostgreSQL has.

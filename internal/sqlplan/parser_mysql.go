@@ -2,11 +2,19 @@ package sqlplan
 
 // mysqlExplain parses what may stand between EXPLAIN and its statement.
 func mysqlExplain(p *parser) {
-	for p.acceptKw(kwAnalyze) || p.oneOf("extended", "partitions", "format") {
-		if p.accept(tEq) {
-			p.label()
-		}
+	p.acceptKw(kwAnalyze)
+	p.myExplainForm()
+}
+
+// myExplainForm parses the form of a listing: one of MySQL's FORMAT = name, EXTENDED and PARTITIONS.
+func (p *parser) myExplainForm() {
+	if p.wordAt(0, "format") && p.peek(1).kind == tEq {
+		p.take()
+		p.take()
+		p.myCharset() // a word or a string, as there
+		return
 	}
+	p.oneOf("extended", "partitions")
 }
 
 // mysqlCommand parses one statement without EXPLAIN and without its semicolon.
@@ -39,8 +47,8 @@ func mysqlCommand(p *parser, s *stmt) {
 		if !s.explain && !p.wordAt(1, "table") && !p.wordAt(1, "tables") && !p.wordAt(2, "table") && !p.wordAt(2, "tables") {
 			s.explain = true
 			p.take()
-			mysqlExplain(p)
-			mysqlCommand(p, s)
+			p.myExplainForm()
+			p.myQueryStmt(s)
 			return
 		}
 	}

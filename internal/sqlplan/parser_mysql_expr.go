@@ -1,5 +1,7 @@
 package sqlplan
 
+import "strings"
+
 // Binding powers, from loose to tight.
 const (
 	myOr = iota + 1
@@ -469,14 +471,15 @@ func (p *parser) myInterval(tok int32) *expr {
 // myCast parses CAST(a AS type) and CONVERT.
 func (p *parser) myCast(tok int32) *expr {
 	convert := p.isKw(kwConvert)
+	if !convert && p.gap(p.cur(), p.peek(1)) {
+		p.fail() // behind a gap CAST is no word of the grammar
+	}
 	p.pos += 2
 	a := p.expr(bpNone)
 	switch {
 	case convert && p.acceptKw(kwUsing):
 		aux := int32(p.pos)
-		if !p.acceptKw(kwBinary) {
-			p.label()
-		}
+		p.myCharset()
 		p.expect(tRParen)
 		e := p.over(opCast, tok, a, nil)
 		e.aux, e.auxEnd = aux, aux+1
@@ -494,6 +497,30 @@ func (p *parser) myCast(tok int32) *expr {
 	e := p.over(opCast, tok, a, nil)
 	e.aux, e.auxEnd = aux, auxEnd
 	return e
+}
+
+// myCharset parses the name of a character set.
+func (p *parser) myCharset() {
+	switch {
+	case p.acceptKw(kwBinary):
+	case p.is(tString):
+		p.expectOneString()
+	default:
+		p.name()
+	}
+}
+
+// expectOneString consumes a string that stands where the grammar doesn't join it with a following one.
+func (p *parser) expectOneString() int32 {
+	t := p.cur()
+	if quote := p.text[t.off]; t.kind != tString || quote != '\'' && quote != '"' {
+		p.fail()
+	}
+	l := lexer{text: p.text, mode: p.mode}
+	if end, why := l.mysqlString(int(t.off)); why != 0 || end != int(t.end) {
+		p.fail()
+	}
+	return p.take()
 }
 
 // mysqlTypeName parses the type of a cast or a column: words, numbers in parentheses, the values of an ENUM.
@@ -530,11 +557,7 @@ func mysqlTypeName(p *parser) {
 			if p.toks[p.pos].kind == tWord && p.peek(1).kw == kwSet {
 				p.pos += 2
 			}
-			if p.is(tString) || p.isKw(kwBinary) {
-				p.take()
-			} else {
-				p.name()
-			}
+			p.myCharset()
 		case (p.word("integer") || p.word("int")) && p.pos > 0 && p.toks[p.pos-1].kind == tWord:
 			p.take() // SIGNED INTEGER
 		default:
@@ -602,6 +625,13 @@ func (p *parser) myColumnOrCall() *expr {
 	return call
 }
 
+// gap reports whether what stands between a function's name and its parenthesis parts them: white space doesn't
+// under IGNORE_SPACE, a comment always does.
+func (p *parser) gap(name, paren *token) bool {
+	between := p.text[name.end:paren.off]
+	return between != "" && !(p.mode.IgnoreSpace && strings.Trim(between, " \t\r\n\v\f") == "")
+}
+
 // myCall parses a call of the function that the current token names. Within the parentheses the words that some
 // functions part their arguments with are taken for all.
 func (p *parser) myCall(first int32) *expr {
@@ -609,12 +639,18 @@ func (p *parser) myCall(first int32) *expr {
 	t := &p.toks[aux]
 	x := p.extra.next()
 	// With a gap before the parenthesis it may be a stored function of the same name.
-	x.foreign = t.kind != tWord || t.end != p.cur().off && !p.mode.IgnoreSpace
+	x.foreign = t.kind != tWord || p.gap(t, p.cur())
 	p.expect(tLParen)
 	m := p.exprs.mark()
 	form := callPlain
-	if t.kind == tWord && first == aux && !x.foreign {
-		form = myCalls[foldName(p.text[t.off:t.end])]
+	if t.kind == tWord && first == aux {
+		switch name := foldName(p.text[t.off:t.end]); {
+		case name == "row_number", name == "last_value", name == "char":
+			x.foreign = false // words of the grammar, with a gap too
+			fallthrough
+		case !x.foreign:
+			form = myCalls[name]
+		}
 	}
 	switch {
 	case form == callCount && !x.foreign && p.accept(tStar):
@@ -749,8 +785,8 @@ func (p *parser) myArguments(x *funcExtra, form callForm) {
 	}
 	switch form {
 	case callChar:
-		if p.acceptKw(kwUsing) && !p.acceptKw(kwBinary) {
-			p.label()
+		if p.acceptKw(kwUsing) {
+			p.myCharset()
 		}
 	case callWeight:
 		if p.acceptKw(kwAs) {
@@ -768,7 +804,7 @@ func (p *parser) myArguments(x *funcExtra, form callForm) {
 			x.order = p.sortList()
 		}
 		if p.acceptWord("separator") {
-			p.expect(tString)
+			p.expectOneString()
 		}
 		if p.acceptKw(kwLimit) {
 			push()

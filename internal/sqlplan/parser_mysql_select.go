@@ -244,8 +244,11 @@ func (p *parser) myCore() *core {
 // myRows parses the rows of VALUES; MySQL writes ROW before each where it is a query.
 func (p *parser) myRows(c *core) {
 	m := p.rows.mark()
+	row := p.isKw(kwRow)
 	for {
-		p.acceptKw(kwRow)
+		if row {
+			p.expectKw(kwRow)
+		}
 		p.expect(tLParen)
 		if p.is(tRParen) {
 			p.rows.push([]*expr{})
@@ -271,7 +274,7 @@ func (p *parser) myAlias() int32 {
 				p.fail() // what it spells depends on the mode
 			}
 		}
-		return p.take()
+		return p.expectOneString()
 	case as:
 		return p.name()
 	case p.isBareAlias(t):
@@ -286,7 +289,8 @@ func (p *parser) myResultCols() []resultCol {
 	for {
 		c := resultCol{table: -1, alias: -1, tok: int32(p.pos)}
 		switch {
-		case p.accept(tStar):
+		case p.is(tStar) && p.cols.mark() == m:
+			p.take() // the first only
 		case p.f.isName(p.cur()) && p.peek(1).kind == tDot && p.peek(2).kind == tStar:
 			c.table = p.take()
 			p.pos += 2
@@ -513,7 +517,7 @@ func (p *parser) myJSONColumns() {
 		if p.word("nested") && (p.wordAt(1, "path") || p.peek(1).kind == tString) {
 			p.take()
 			p.acceptWord("path")
-			p.expect(tString)
+			p.expectOneString()
 			p.myJSONColumns()
 		} else {
 			p.idxs.push(p.name())
@@ -526,7 +530,7 @@ func (p *parser) myJSONColumns() {
 				}
 				p.acceptKw(kwExists)
 				p.expectWords("path")
-				p.expect(tString)
+				p.expectOneString()
 				for p.myOnEmpty() {
 				}
 			}

@@ -21,7 +21,7 @@ import (
 // generated is of fitting types.
 
 func newPostgresWorld(t testing.TB) *world {
-	w := &world{t: t, d: dialect.Postgres, an: sqlplan.AnalyzerOf(dialect.Postgres), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
+	w := &world{t: t, d: dialect.Postgres, mode: sqlplan.Mode{Known: true}, an: sqlplan.AnalyzerOf(dialect.Postgres), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
 	open := func() *sql.Conn {
 		srv := testserver.Postgres(t)
 		w.major = serverMajor(t, srv)

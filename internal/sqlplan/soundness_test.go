@@ -3,6 +3,7 @@ package sqlplan_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 
+	"github.com/go-sql-driver/mysql"
 	_ "modernc.org/sqlite"
 )
 
@@ -48,7 +50,8 @@ type world struct {
 	schema *tags.Schema
 	real   *sql.Conn // sealed
 	twin   *sql.Conn // plain
-	cat    *dbCatalog
+	cat    sqlCatalog
+	mode   sqlplan.Mode
 	major  int   // version of the server
 	saves  bool  // an error ends the transaction, unless a savepoint is gone back to
 	sealed []any // by number: what a sealed value was
@@ -71,7 +74,7 @@ CREATE TABLE profiles (id INTEGER PRIMARY KEY, customer_id, ssn);
 var worldTables = []string{"users", "customers", "orders", "archive.documents", "logs", "mails", "profiles"}
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, d: dialect.SQLite, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
+	w := &world{t: t, d: dialect.SQLite, mode: sqlplan.Mode{Known: true}, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
 	open := func() *sql.Conn {
 		db, err := sql.Open("sqlite", ":memory:")
 		if err != nil {
@@ -106,6 +109,12 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
+// sqlCatalog is a catalogue that asks a database.
+type sqlCatalog interface {
+	sqlplan.Catalog
+	fetch(sqlplan.TableName)
+}
+
 // dbCatalog asks a database.
 type dbCatalog struct {
 	conn  *sql.Conn
@@ -135,7 +144,7 @@ func (c *dbCatalog) fetch(n sqlplan.TableName) {
 
 func (w *world) analyze(q string) (*sqlplan.Plan, error) {
 	for i := 0; ; i++ {
-		p, err := w.an.AnalyzeOpenly(q, sqlplan.Mode{Known: true}, w.cat)
+		p, err := w.an.AnalyzeOpenly(q, w.mode, w.cat)
 		var need *sqlplan.NeedColumns
 		if !errors.As(err, &need) {
 			return p, err
@@ -187,7 +196,7 @@ type arguments struct {
 
 // argumentsOf makes arguments for the placeholders of a text. Those that the generator made are in list: a
 // name is "p" and a number. Mutants may have others, and get a marker.
-func argumentsOf(d dialect.Dialect, q string, list []any) *arguments {
+func argumentsOf(d dialect.Dialect, mode sqlplan.Mode, q string, list []any) *arguments {
 	a := &arguments{byName: map[string]any{}}
 	at := func(n int) any {
 		if n >= 1 && n <= len(list) {
@@ -196,7 +205,7 @@ func argumentsOf(d dialect.Dialect, q string, list []any) *arguments {
 		return "MK1"
 	}
 	questions := 0
-	for _, s := range sqlplan.ParamSpans(q, d) {
+	for _, s := range sqlplan.ParamSpans(q, d, mode) {
 		tok := q[s[0]:s[1]]
 		n, err := strconv.Atoi(tok[1:])
 		switch {
@@ -299,7 +308,7 @@ func (w *world) prepare(q string, p *sqlplan.Plan, args *arguments) (*prepared, 
 		part := inForce
 		switch v.Partition.From {
 		case sqlplan.FromLookup:
-			part = fmt.Sprint(found[v.Partition.Lookup])
+			part = text(found[v.Partition.Lookup])
 			if noRow[v.Partition.Lookup] {
 				plain = nil
 			}
@@ -381,6 +390,9 @@ func (w *world) query(c *sql.Conn, q string, args []any) (t *table, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	rows, err := c.QueryContext(ctx, q, args...)
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) {
+		w.t.Fatalf("the server went away: %v\n%s\nargs %v", err, q, args)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -504,6 +516,9 @@ func (w *world) dumpTwin() []string {
 
 // checkOutputs checks a result against the plan and returns it opened and trimmed.
 func (w *world) checkOutputs(q string, p *sqlplan.Plan, t *table) []string {
+	if len(t.cols) == 0 && w.d == dialect.MySQL {
+		return nil // the answer to RETURNING with a condition that can't be met
+	}
 	if p.Outputs != nil && len(p.Outputs) != len(t.cols) {
 		w.t.Fatalf("%d outputs planned, %d returned by\n%s", len(p.Outputs), len(t.cols), q)
 	}
@@ -555,7 +570,7 @@ var beyond = []struct{ text, err, reason string }{
 // checkGrammar fails the test if the analyser takes for a statement what SQLite doesn't, or the other way
 // round.
 func checkGrammar(t *testing.T, outcome map[string]int, examples map[string]string) {
-	for _, bad := range []string{"accepted beyond the database", "understood by SQLite only", "understood by PostgreSQL only"} {
+	for _, bad := range []string{"accepted beyond the database", "understood by SQLite only", "understood by PostgreSQL only", "understood by MariaDB only"} {
 		if n := outcome[bad]; n > 0 {
 			t.Errorf("%d statements: %s, for example\n%s", n, bad, examples[bad])
 		}
@@ -573,7 +588,7 @@ func isSyntaxError(err error) bool {
 		return false
 	}
 	s := err.Error()
-	return strings.Contains(s, "syntax error") || strings.Contains(s, "unrecognized token") || strings.Contains(s, "incomplete input")
+	return strings.Contains(s, "Error 1064 ") || strings.Contains(s, "syntax error") || strings.Contains(s, "unrecognized token") || strings.Contains(s, "incomplete input")
 }
 
 // run plans a statement, runs it on both databases and compares them. With undo both are taken back. It
@@ -585,7 +600,10 @@ func (w *world) run(q string, list []any, undo bool) string {
 	if w.d == dialect.Postgres && differs.MatchString(q) {
 		return "not run: other results each time"
 	}
-	args := argumentsOf(w.d, q, list)
+	if w.d == dialect.MySQL && differsOnMySQL.MatchString(q) {
+		return "not run: other results each time"
+	}
+	args := argumentsOf(w.d, w.mode, q, list)
 	p, err := w.analyze(q)
 	ctx := context.Background()
 	exec := func(c *sql.Conn, q string) {
@@ -605,7 +623,15 @@ func (w *world) run(q string, list []any, undo bool) string {
 		if strings.Contains(err.Error(), "MK") {
 			w.t.Fatalf("an error with a literal: %v", err)
 		}
-		if r.Rule == sqlplan.RuleSyntax && w.d == dialect.Postgres {
+		if r.Rule == sqlplan.RuleSyntax && w.d == dialect.MySQL {
+			if w.mysqlGrammar(q) && !matches(understoodByMySQL, q, w.mode) {
+				if *verbose {
+					_, is := w.twin.PrepareContext(ctx, q)
+					w.t.Logf("understood by MariaDB only: %s\n%v; there %v", q, err, is)
+				}
+				return "understood by MariaDB only"
+			}
+		} else if r.Rule == sqlplan.RuleSyntax && w.d == dialect.Postgres {
 			if w.grammar(q) && !isUnsupported(q) {
 				return "understood by PostgreSQL only"
 			}
@@ -620,6 +646,9 @@ func (w *world) run(q string, list []any, undo bool) string {
 		for _, s := range p.Statements {
 			if s.Kind == sqlplan.Other || s.Kind == sqlplan.Transaction {
 				return "not run"
+			}
+			if s.Kind == sqlplan.DDL && w.d == dialect.MySQL {
+				return "not run: definitions end the transaction"
 			}
 		}
 		if len(p.Statements) > 1 {
@@ -643,7 +672,7 @@ func (w *world) run(q string, list []any, undo bool) string {
 		return "refused by the driver"
 	}
 	twin, twinErr := w.query(w.twin, q, args.bind())
-	if errors.Is(twinErr, context.DeadlineExceeded) || twinErr != nil && strings.Contains(twinErr.Error(), "interrupt") {
+	if errors.Is(twinErr, context.DeadlineExceeded) || twinErr != nil && (strings.Contains(twinErr.Error(), "interrupt") || strings.Contains(twinErr.Error(), "max_statement_time")) {
 		return "endless"
 	}
 	if p.Touches && isSyntaxError(twinErr) {
@@ -651,6 +680,9 @@ func (w *world) run(q string, list []any, undo bool) string {
 			if strings.Contains(twinErr.Error(), x.err) && strings.Contains(strings.ToUpper(q), x.text) {
 				return "accepted: " + x.reason
 			}
+		}
+		if w.d == dialect.MySQL && matches(beyondMySQL, q, w.mode) {
+			return "accepted: MySQL has it, or a later MariaDB"
 		}
 		if w.d == dialect.Postgres && p.Statements[0].Kind == sqlplan.DDL {
 			return "accepted: definitions are read token by token"
@@ -684,6 +716,9 @@ func (w *world) run(q string, list []any, undo bool) string {
 	dump := w.dump(q)
 	if twinErr != nil && definesConstraint(p, twinErr) {
 		return "ok"
+	}
+	if w.d == dialect.MySQL && twinErr != nil && mysqlNumber(w.t, twinErr) == erWrongString {
+		return "not run: bytes" // sealed in a text column, and no text on the twin
 	}
 	if twinErr != nil {
 		w.t.Fatalf("%v in\n%s\nbut not when planned:\n%s", twinErr, q, send.text)
@@ -730,6 +765,9 @@ func kindOf(err error) string {
 	s := err.Error()
 	if _, code, ok := strings.Cut(s, "(SQLSTATE "); ok {
 		return strings.TrimSuffix(code, ")")
+	}
+	if number, _, ok := strings.Cut(s, " ("); ok && strings.HasPrefix(number, "Error ") {
+		return number
 	}
 	for _, k := range []string{"no such column", "ambiguous", "UNIQUE", "values for", "constraint", "mismatch", "no such table", "sub-select", "SELECTs", "aggregate", "ORDER BY", "ON CONFLICT"} {
 		if strings.Contains(s, k) {
