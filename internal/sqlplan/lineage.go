@@ -10,7 +10,8 @@ type result struct {
 
 	scope *scope // of a query without set operations: where further columns could be selected
 	core  *core
-	why   string // why none can; "" when they can
+	why   string  // why none can; "" when they can
+	terms []*expr // expressions whose bare names may mean outputs
 }
 
 func (r *result) encrypted() *outCol {

@@ -89,6 +89,8 @@ const (
 	erNoPrepare = 1295 // the statement can't be prepared, but it is one
 	// bytes that aren't a text of the column's character set
 	erWrongString = 1366
+	// a text that isn't a number
+	erWrongNumber = 1292
 	// what the server says of names and calls while it parses
 	erNotUnique   = 1066
 	erTableName   = 1103
@@ -108,6 +110,8 @@ const (
 	erJSONPath    = 4042
 	erGenerated   = 1901
 	erSpecifier   = 1063
+	erOrderTable  = 1250
+	erTwiceNamed  = 4004
 )
 
 // sqlModes are the settings that change how a text is read, one by one.
@@ -133,19 +137,19 @@ func setSQLMode(t testing.TB, c *sql.Conn, mode sqlplan.Mode, sqlMode string) sq
 var beyondMySQL = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)LATERAL|VALUES ROW|(^|[(;] ?)TABLE \S+( ORDER|$| LIMIT)|(INTO|INSERT) .?customers.? TABLE|MEMBER OF|->|[?)] AS .?new|FOR SHARE|EXPLAIN ANALYZE|IGNORE NULLS`),
 	regexp.MustCompile(`(?i)^WITH .*UPDATE|^CREATE .*INDEX .*, \(LOWER|\bNOT ENFORCED|NESTED '|FULL JOIN`),
-	regexp.MustCompile(`(?i)DELETE [A-Z_ ]*FROM \S+ (AS |(.?users.?|orders|customers|u|.WHERE.)( |$))`),          // an alias
-	regexp.MustCompile(`(?i)\) ?(AS )?\w+ \( ?\S+ ?, ?\S+ ?\)`),                                                  // names of a derived table's columns
-	regexp.MustCompile(`(?i)(SELECT|DISTINCT|,) VALUES ?\(`),                                                     // outside of an upsert
-	regexp.MustCompile(`(?i)JSON_TABLE|\b(LEFT|IF) ?\(|\bOFFSET (FROM|,|OFFSET)|\b(id|offset|name|x|y) \([?\w]`), // types, numbers of arguments, words that MariaDB doesn't call
+	regexp.MustCompile(`(?i)DELETE [A-Z_ ]*FROM \S+ (AS |(.?users.?|orders|customers|u|.WHERE.)( |$))`),                                                     // an alias
+	regexp.MustCompile(`(?i)\) ?(AS )? ?\S+ \( ?\S+ ?, ?\S+ ?\)`),                                                                                           // names of a derived table's columns
+	regexp.MustCompile(`(?i)(SELECT|DISTINCT|,) VALUES ?\(`),                                                                                                // outside of an upsert
+	regexp.MustCompile(`(?i)JSON_TABLE|\b(LEFT|IF) ?\(|\bOFFSET ($|FROM|,|OFFSET)|OFFSET$|\b(id|offset|name|x|y) ?\([?\w]|(LIKE|REGEXP|[-+*/%|&<>=]) NOT `), // types, numbers of arguments, words that MariaDB doesn't call
 }
 
 // understoodByMySQL are constructs of MariaDB that the analyser refuses as not understood.
 var understoodByMySQL = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)BEGIN NOT ATOMIC|PROCEDURE ANALYSE|SYSTEM_TIME|=! |\{d '|(AS|email) '.*'|PROCEDURE .*\(|\bCAST \(|@\w+[^\x00-\x7f]`),
-	regexp.MustCompile(`(?i)\bVALUES ?($|[^ (RAQu'"$?_xXn0-9\x60w])`),                          // a column of this name
-	regexp.MustCompile(`(?i)[(,] ?IGNORE ?[,)]`),                                               // IGNORE for a value
-	regexp.MustCompile(`(?i)(^|[^\w\x60]) ?\. ?[\w\x60]`),                                      // a table whose schema is left out before its dot
-	regexp.MustCompile(`(?i)(UPDATE|JOIN|FROM|,|\() ?[\w.\x60]+ ?= ?[\w\x60]+ (SET|ON|WHERE)`), // = before an alias
+	regexp.MustCompile(`(?i)\bVALUES ?($|[^ (RAQu'"$?_xXn0-9\x60w])`),                             // a column of this name
+	regexp.MustCompile(`(?i)[(,=] ?IGNORE ?([,)]|WHERE|$)`),                                       // IGNORE for a value
+	regexp.MustCompile(`(?i)(^|[^\w\x60]|FROM) ?\. ?[\w\x60]`),                                    // a table whose schema is left out before its dot
+	regexp.MustCompile(`(?i)(UPDATE|JOIN|FROM|,|\(|\)) ?[\w.\x60]* ?= ?[\w\x60]+ (SET|ON|WHERE)`), // = before an alias
 }
 
 // TestTheGrammarIsThatOfMariaDB gives the goldens and the ORMs' statements to the server: what is accepted must be a

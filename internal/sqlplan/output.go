@@ -1,5 +1,10 @@
 package sqlplan
 
+import (
+	"slices"
+	"strconv"
+)
+
 // emit makes the outputs of a statement from its result. Further columns can be selected behind the token
 // before end, unless res says why not.
 func (a *analysis) emit(stmt int, res *result, end int32) {
@@ -40,6 +45,11 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		if o.Unpinned = reason; reason != "" {
 			continue
 		}
+		if a.namedIn(res.terms, name) {
+			// As a second output of this name it would change what the term means, or make it ambiguous.
+			name = "asherah_" + strconv.Itoa(len(cols)+1)
+			expr += " AS " + a.f.dialect.QuoteIdent(name)
+		}
 		text += ", " + expr
 		o.Partition = len(cols)
 		cols = append(cols, outCol{lin: lineage{col: p, inst: cols[i].lin.inst}})
@@ -55,6 +65,19 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		at := int(a.toks[end-1].end)
 		a.plan.Edits = append(a.plan.Edits, Edit{Offset: at, End: at, Text: text})
 	}
+}
+
+// namedIn reports whether one of the terms has this name, bare.
+func (a *analysis) namedIn(terms []*expr, name string) bool {
+	for _, e := range terms {
+		a.spend(int(e.end - e.tok))
+		for i := e.tok; i < e.end; i++ {
+			if t := &a.toks[i]; a.f.isName(t) && (i == 0 || a.toks[i-1].kind != tDot) && a.f.same(a.ident(i), name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // hidden returns the text that selects the partition column named p of lin's row in the scope sc.
@@ -110,6 +133,17 @@ func (a *analysis) selectStatement(s *stmt, i int, root *scope) {
 	end := int32(0)
 	if res.why == "" && len(res.core.cols) > 0 {
 		end = res.core.cols[len(res.core.cols)-1].end
+	}
+	if a.f.postgres {
+		res.terms = s.sel.order
+		if res.core != nil {
+			res.terms = slices.Concat(res.terms, res.core.on)
+		}
+	} else if a.f.mysql && res.core != nil {
+		res.terms = append(slices.Clone(s.sel.order), res.core.group...)
+		if res.core.having != nil {
+			res.terms = append(res.terms, res.core.having)
+		}
 	}
 	a.emit(i, res, end)
 }

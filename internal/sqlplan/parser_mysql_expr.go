@@ -321,12 +321,7 @@ func (p *parser) myPrefixWord(tok int32) *expr {
 	case kwDefault:
 		p.take()
 		if !called {
-			switch p.cur().kind {
-			case tComma, tRParen, tSemi, tEOF, tWord:
-			default:
-				p.fail() // it isn't part of an expression
-			}
-			return p.node(opDefault, tok)
+			p.fail() // it isn't part of an expression
 		}
 		p.take()
 		if !p.f.isName(p.cur()) {

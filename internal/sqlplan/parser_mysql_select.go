@@ -253,7 +253,10 @@ func (p *parser) myRows(c *core) {
 		if p.is(tRParen) {
 			p.rows.push([]*expr{})
 		} else {
-			p.rows.push(p.someExprs())
+			em := p.exprs.mark()
+			for p.exprs.push(p.myValue()); p.accept(tComma); p.exprs.push(p.myValue()) {
+			}
+			p.rows.push(p.exprs.cut(em))
 		}
 		p.expect(tRParen)
 		if !p.accept(tComma) {

@@ -97,7 +97,7 @@ func (p *parser) myInsertSet(s *insertStmt) {
 		if !p.accept(tEq) {
 			p.expect(tAssign)
 		}
-		p.exprs.push(p.expr(bpNone))
+		p.exprs.push(p.myValue())
 		if !p.accept(tComma) {
 			break
 		}
@@ -107,6 +107,14 @@ func (p *parser) myInsertSet(s *insertStmt) {
 	c.values = p.rows.cut(rm)
 	c.end = int32(p.pos)
 	s.sel = &selectStmt{cores: []*core{c}, tok: c.tok, end: c.end}
+}
+
+// myValue parses what is written into a column: an expression or DEFAULT.
+func (p *parser) myValue() *expr {
+	if p.isKw(kwDefault) && p.peek(1).kind != tLParen {
+		return p.node(opDefault, p.take())
+	}
+	return p.expr(bpNone)
 }
 
 // myAssignments parses the assignments of SET.
@@ -120,7 +128,7 @@ func (p *parser) myAssignments() []assign {
 		if !p.accept(tEq) {
 			p.expect(tAssign)
 		}
-		a.e = p.expr(bpNone)
+		a.e = p.myValue()
 		p.sets.push(a)
 		if !p.accept(tComma) {
 			return p.sets.cut(m)

@@ -62,6 +62,9 @@ func (w *mysqlWorld) set(sqlMode string) {
 // differsOnMySQL finds what gives other results in each session or at each time.
 var differsOnMySQL = regexp.MustCompile(`(?i)current_|localtime|sysdate|\buser\b|now\(|\brand\(|uuid|connection_id|last_insert_id|unix_timestamp|sleep|benchmark|information_schema|performance_schema|mysql\.|get_lock|version|curtime|curdate|utc_|\binto\s+(outfile|dumpfile)`)
 
+// ofTies finds what depends on the order of rows that a sort takes for equal.
+var ofTies = regexp.MustCompile(`(?i)\blimit\b|\brows\b|\bgroup_concat|@x`)
+
 // matches looks for constructs in a text, wherever it has comments and gaps.
 func matches(list []*regexp.Regexp, q string, mode sqlplan.Mode) bool {
 	var b strings.Builder
@@ -92,7 +95,7 @@ func (w *world) mysqlGrammar(q string) bool {
 	case erSyntax, erUnknown, erCharset, erNoPrepare:
 		return false
 	case erNotUnique, erTableName, erMultiDelete, erVariable, erParameters, erDataType,
-		erOperand, erCollation, erNative, erStored, erSystem, erFormat, erAnchors, erNotYet, erNoAlias, erJSONPath, erGenerated, erSpecifier:
+		erOperand, erCollation, erNative, erStored, erSystem, erFormat, erAnchors, erNotYet, erNoAlias, erJSONPath, erGenerated, erSpecifier, erOrderTable, erTwiceNamed:
 		return false // said while the text is parsed: what follows wasn't read
 	}
 	return true
