@@ -62,6 +62,11 @@ func (w *mysqlWorld) set(sqlMode string) {
 // differsOnMySQL finds what gives other results in each session or at each time.
 var differsOnMySQL = regexp.MustCompile(`(?i)current_|localtime|sysdate|\buser\b|now\(|\brand\(|uuid|connection_id|last_insert_id|unix_timestamp|sleep|benchmark|information_schema|performance_schema|mysql\.|get_lock|version|curtime|curdate|utc_|\binto\s+(outfile|dumpfile)`)
 
+// mysqlGrammarShare is one in how many generated texts the analyser may take otherwise than the server does for a
+// statement or none. Which words MariaDB calls, and what it says before it has read the whole of a text, differs by
+// word and version; the lists of mysql_grammar_test.go name what is known. What is accepted is sound without a share.
+const mysqlGrammarShare = 800
+
 // ofTies finds what depends on the order of rows that a sort takes for equal.
 var ofTies = regexp.MustCompile(`(?i)\blimit\b|\brows\b|\bgroup_concat|@x`)
 
@@ -121,7 +126,7 @@ func TestAcceptedStatementsAreSoundOnMariaDB(t *testing.T) {
 	if outcome["ok"] < *statements/8 {
 		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
 	}
-	checkGrammar(t, outcome, examples)
+	checkGrammar(t, outcome, examples, *statements/mysqlGrammarShare)
 }
 
 func TestMutantsOfKnownStatementsAreSoundOnMariaDB(t *testing.T) {
@@ -151,5 +156,5 @@ func TestMutantsOfKnownStatementsAreSoundOnMariaDB(t *testing.T) {
 	if outcome["ok"] < *statements/20 {
 		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
 	}
-	checkGrammar(t, outcome, examples)
+	checkGrammar(t, outcome, examples, *statements/mysqlGrammarShare)
 }

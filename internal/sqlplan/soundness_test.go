@@ -567,11 +567,11 @@ var beyond = []struct{ text, err, reason string }{
 	{"ALTER TABLE", "error", "SQLite copies the column's text, with a comment at its end, into another statement"},
 }
 
-// checkGrammar fails the test if the analyser takes for a statement what SQLite doesn't, or the other way
-// round.
-func checkGrammar(t *testing.T, outcome map[string]int, examples map[string]string) {
+// checkGrammar fails the test if the analyser takes for a statement what the database doesn't, or the other way
+// round, more than so many times.
+func checkGrammar(t *testing.T, outcome map[string]int, examples map[string]string, most int) {
 	for _, bad := range []string{"accepted beyond the database", "understood by SQLite only", "understood by PostgreSQL only", "understood by MariaDB only"} {
-		if n := outcome[bad]; n > 0 {
+		if n := outcome[bad]; n > most {
 			t.Errorf("%d statements: %s, for example\n%s", n, bad, examples[bad])
 		}
 	}
@@ -801,7 +801,7 @@ func TestAcceptedStatementsAreSoundOnSQLite(t *testing.T) {
 	if outcome["ok"] < *statements/8 {
 		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
 	}
-	checkGrammar(t, outcome, examples)
+	checkGrammar(t, outcome, examples, 0)
 }
 
 // corpusQueries returns the statements of the goldens and of the captured ORMs.
@@ -830,7 +830,7 @@ func TestMutantsOfKnownStatementsAreSoundOnSQLite(t *testing.T) {
 	if outcome["ok"] < *statements/20 {
 		t.Errorf("only %d of %d statements were planned and run", outcome["ok"], *statements)
 	}
-	checkGrammar(t, outcome, examples)
+	checkGrammar(t, outcome, examples, 0)
 }
 
 func shorter(outcome map[string]int, examples map[string]string, what, q string) {
