@@ -62,9 +62,9 @@ func init() {
 		prepare: func(t *testing.T, path string) {
 			t.Helper()
 			db := open(t, "sqlite", path)
-			ddl := strings.NewReplacer("$SERIAL", "INTEGER PRIMARY KEY", "$BLOB", "BLOB", "authorized_at TIMESTAMP", "authorized_at TEXT").Replace(shop.Schema)
+			ddl := strings.NewReplacer("$SERIAL", "INTEGER PRIMARY KEY", "$BLOB", "BLOB", "authorized_at $TIME", "authorized_at TEXT", "$TIME", "TIMESTAMP").Replace(shop.Schema)
 			if !strings.Contains(ddl, "authorized_at TEXT") {
-				t.Fatal("the schema has no authorized_at TIMESTAMP any more")
+				t.Fatal("the schema has no authorized_at $TIME any more")
 			}
 			if _, err := db.Exec(ddl); err != nil {
 				t.Fatal(err)

@@ -367,6 +367,9 @@ func eachStored(t *testing.T, db *sql.DB, expression string, f func(place string
 				if err := rows.Scan(&id, &v); err != nil {
 					t.Fatal(err)
 				}
+				if b, ok := v.([]byte); ok && isMySQL(db) {
+					v = string(b) // its driver hands texts out as bytes
+				}
 				f(fmt.Sprintf("%s.%s of %d", table, column, id), v)
 			}
 			if err := errors.Join(rows.Err(), rows.Close()); err != nil {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Schema is the DDL of the tables, with $SERIAL and $BLOB where databases differ.
+// Schema is the DDL of the tables, with $SERIAL, $BLOB and $TIME where databases differ.
 //
 //go:embed schema.sql
 var Schema string
@@ -20,6 +20,7 @@ type dialect struct {
 	numbered bool // placeholders are $1, $2, … instead of ?
 	serial   string
 	blob     string
+	time     string
 	// excluded is how an upsert names the value that it couldn't insert, %s being the column.
 	excluded string
 	conflict string // the words between the row and the assignments, %s being the conflict target
@@ -30,10 +31,11 @@ type dialect struct {
 }
 
 var dialects = []dialect{
-	{name: "sqlite", serial: "INTEGER PRIMARY KEY", blob: "BLOB", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET", lastID: true},
-	{name: "postgres", numbered: true, serial: "BIGSERIAL PRIMARY KEY", blob: "BYTEA", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET",
+	{name: "sqlite", serial: "INTEGER PRIMARY KEY", blob: "BLOB", time: "TIMESTAMP", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET", lastID: true},
+	{name: "postgres", numbered: true, serial: "BIGSERIAL PRIMARY KEY", blob: "BYTEA", time: "TIMESTAMP", excluded: "excluded.%s", conflict: "ON CONFLICT (%s) DO UPDATE SET",
 		widen: "ALTER TABLE payments ALTER COLUMN amount TYPE TEXT, ALTER COLUMN authorized_at TYPE TEXT, ALTER COLUMN signature TYPE TEXT"},
-	{name: "mariadb", serial: "BIGINT AUTO_INCREMENT PRIMARY KEY", blob: "LONGBLOB", excluded: "VALUES(%s)", conflict: "ON DUPLICATE KEY UPDATE", lastID: true},
+	{name: "mariadb", serial: "BIGINT AUTO_INCREMENT PRIMARY KEY", blob: "LONGBLOB", time: "DATETIME(6)", excluded: "VALUES(%s)", conflict: "ON DUPLICATE KEY UPDATE", lastID: true,
+		widen: "ALTER TABLE payments MODIFY amount TEXT NOT NULL, MODIFY authorized_at TEXT, MODIFY signature TEXT"},
 }
 
 // detect asks the server what it is.
@@ -84,7 +86,7 @@ func (d dialect) upsert(key string, columns ...string) string {
 
 // ddl returns the statements of Schema for the database.
 func (d dialect) ddl() []string {
-	text := strings.NewReplacer("$SERIAL", d.serial, "$BLOB", d.blob).Replace(Schema)
+	text := strings.NewReplacer("$SERIAL", d.serial, "$BLOB", d.blob, "$TIME", d.time).Replace(Schema)
 	var statements []string
 	for s := range strings.SplitSeq(text, ";") {
 		if s = strings.TrimSpace(s); s != "" {

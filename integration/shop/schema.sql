@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS customers (
 	email      TEXT NOT NULL,
 	phone      TEXT,
 	notes      TEXT,
-	created_at TIMESTAMP NOT NULL,
+	created_at $TIME NOT NULL,
 	UNIQUE (tenant_id, code)
 );
 
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS orders (
 	reference   VARCHAR(20) NOT NULL,
 	status      VARCHAR(20) NOT NULL,
 	total_cents BIGINT NOT NULL,
-	placed_at   TIMESTAMP NOT NULL
+	placed_at   $TIME NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS payments (
@@ -26,6 +26,6 @@ CREATE TABLE IF NOT EXISTS payments (
 	card_number   TEXT,
 	holder        TEXT,
 	amount        BIGINT NOT NULL,
-	authorized_at TIMESTAMP,
+	authorized_at $TIME,
 	signature     $BLOB
 );

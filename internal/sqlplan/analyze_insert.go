@@ -352,6 +352,10 @@ func (a *analysis) upsert(w *writer, in *insertStmt, u *upsert, rows insertedRow
 		set := find(list, p)
 		kept := a.inTarget(w, u, p) || a.keptBy(&x, u.where, p)
 		moved := set != nil && set.kind == storedSource
+		if u.duplicate && set == nil && !fromQuery && len(rows) > 0 {
+			a.guard(in, v, p)
+			kept = true
+		}
 		if !moved && !(set != nil && set.kind == storedExcluded) && !kept {
 			rule := RulePartitionUpsert
 			if v.kind == storedExcluded {
@@ -378,6 +382,19 @@ func (a *analysis) upsert(w *writer, in *insertStmt, u *upsert, rows insertedRow
 		}
 		a.addValue(v.col, v.src, part, -1)
 	}
+}
+
+// guard makes an assignment of ON DUPLICATE KEY UPDATE fail where the row in conflict has another partition than the
+// row inserted: any unique key may be the one that they share, so only the server can tell. Bytes are compared, since
+// a collation may take two partitions for one. Arithmetic out of range is an error under each sql_mode, which an
+// expression over the row's own column isn't evaluated early for.
+func (a *analysis) guard(in *insertStmt, v *written, p *tags.Column) {
+	quote := a.f.dialect.QuoteIdent
+	here := quote(a.ident(in.target.name.tok)) + "." + quote(p.Name)
+	from, to := int(a.toks[v.e.tok].off), int(a.toks[v.e.end-1].end)
+	a.plan.Edits = append(a.plan.Edits,
+		Edit{Offset: from, End: from, Text: "IF(CAST(" + here + " AS BINARY) <=> CAST(VALUES(" + quote(p.Name) + ") AS BINARY), "},
+		Edit{Offset: to, End: to, Text: ", 18446744073709551615 + LENGTH(CONCAT_WS('', " + here + ", '" + OtherPartition + "')))"})
 }
 
 // appendSource appends src unless it is the one just appended, as in the rows of one tenant.

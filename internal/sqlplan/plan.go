@@ -144,6 +144,10 @@ type Lookup struct {
 	Pinned *Source
 }
 
+// OtherPartition stands in the error of a server that finds a row of another partition in an upsert's way, where only
+// it can tell.
+const OtherPartition = "asherah-sql: the row in the way belongs to another partition"
+
 // Edit is a splice into the user's text. Offset == End is an insertion.
 type Edit struct {
 	Offset, End int

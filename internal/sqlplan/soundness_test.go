@@ -702,6 +702,9 @@ func (w *world) run(q string, list []any, undo bool) string {
 	if realErr != nil && definesConstraint(p, realErr) {
 		return "ok"
 	}
+	if realErr != nil && strings.Contains(realErr.Error(), sqlplan.OtherPartition) {
+		return "refused by the server: another partition"
+	}
 	if realErr != nil {
 		if twinErr == nil {
 			w.t.Fatalf("%v in\n%s\nplanned from\n%s", realErr, send.text, q)

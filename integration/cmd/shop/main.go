@@ -4,11 +4,14 @@
 //	SHOP_MASTER_KEY=$(openssl rand -hex 32) go run ./cmd/shop -driver asherah-sqlite \
 //		-dsn 'shop.db?asherah_service=shop&asherah_product=web&asherah_kms=static&asherah_kms_key=env:SHOP_MASTER_KEY&asherah_partition=till'
 //
-// The database must be new: the shop makes its tables and lets one day pass. PostgreSQL enforces the types
-// of columns, so there the tables are made for ciphertext first:
+// The database must be new: the shop makes its tables and lets one day pass. PostgreSQL and MariaDB enforce the
+// types of columns, so there the tables are made for ciphertext first:
 //
 //	go run ./cmd/shop -driver pgx -dsn 'postgres://…' -prepare
 //	SHOP_MASTER_KEY=… go run ./cmd/shop -driver asherah-postgres -dsn 'postgres://…?asherah_service=shop&…'
+//
+//	go run ./cmd/shop -driver mysql -dsn 'user@tcp(host)/shop?parseTime=true' -prepare
+//	SHOP_MASTER_KEY=… go run ./cmd/shop -driver asherah-mysql -dsn 'user@tcp(host)/shop?parseTime=true&asherah_service=shop&…'
 package main
 
 import (
@@ -18,6 +21,7 @@ import (
 	"fmt"
 	"os"
 
+	_ "github.com/asherah-sql/asherah-sql/driver/mysql"    // registers "asherah-mysql", and through the driver below it "mysql"
 	_ "github.com/asherah-sql/asherah-sql/driver/postgres" // registers "asherah-postgres", and through the driver below it "pgx"
 	_ "github.com/asherah-sql/asherah-sql/driver/sqlite"   // registers "asherah-sqlite", and through the driver below it "sqlite"
 	"github.com/asherah-sql/asherah-sql/integration/shop"
