@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/mysqldialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/schema"
 
 	"github.com/asherah-sql/asherah-sql/driver"
-	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
 
 // reader and loan are bun's models. bun writes every value into the statement's text.
@@ -22,8 +23,8 @@ type reader struct {
 	ID        int64     `bun:"id,pk,autoincrement"`
 	LibraryID string    `bun:"library_id,notnull"`
 	Name      string    `bun:"name"`
-	Email     string    `bun:"email" encrypt:"library_id"`
-	Notes     *string   `bun:"notes" encrypt:"library_id"`
+	Email     string    `bun:"email,type:text" encrypt:"library_id"`
+	Notes     *string   `bun:"notes,type:text" encrypt:"library_id"`
 	Fines     int64     `bun:"fines,type:text" encrypt:"library_id"`
 	Born      time.Time `bun:"born,type:text,nullzero" encrypt:"library_id"`
 	Loans     []*loan   `bun:"rel:has-many,join:id=reader_id"`
@@ -35,13 +36,19 @@ type loan struct {
 	ID        int64   `bun:"id,pk,autoincrement"`
 	ReaderID  int64   `bun:"reader_id"`
 	LibraryID string  `bun:"library_id"`
-	Title     string  `bun:"title" encrypt:"library_id"`
+	Title     string  `bun:"title,type:text" encrypt:"library_id"`
 	Reader    *reader `bun:"rel:belongs-to,join:reader_id=id"`
 }
 
-func TestBun(t *testing.T) {
-	srv := testserver.Postgres(t)
-	db := bun.NewDB(open(t, "asherah-postgres", encryptedDSN(srv)), pgdialect.New())
+func TestBun(t *testing.T) { onServers(t, testBun) }
+
+func testBun(t *testing.T, on server) {
+	srv := on.start(t)
+	dialect := schema.Dialect(pgdialect.New())
+	if on.name == onMariaDB.name {
+		dialect = mysqldialect.New()
+	}
+	db := bun.NewDB(on.open(t, srv), dialect)
 	ctx := t.Context()
 	for _, model := range []any{(*reader)(nil), (*loan)(nil)} {
 		if _, err := db.NewCreateTable().Model(model).Exec(ctx); err != nil {
@@ -89,8 +96,14 @@ func TestBun(t *testing.T) {
 	if _, err := db.NewUpdate().Model(ada).WherePK().Exec(ctx); err != nil { // every column
 		t.Fatal(err)
 	}
-	if _, err := db.NewInsert().Model(ada).On("CONFLICT (id) DO UPDATE").Set("library_id = EXCLUDED.library_id").Set("email = EXCLUDED.email").
-		Set("notes = EXCLUDED.notes").Set("fines = EXCLUDED.fines").Set("born = EXCLUDED.born").Exec(ctx); err != nil {
+	upsert := db.NewInsert().Model(ada)
+	if on.name == onMariaDB.name {
+		upsert = upsert.On("DUPLICATE KEY UPDATE").Set("email = VALUES(email)").Set("notes = VALUES(notes)")
+	} else {
+		upsert = upsert.On("CONFLICT (id) DO UPDATE").Set("library_id = EXCLUDED.library_id").Set("email = EXCLUDED.email").
+			Set("notes = EXCLUDED.notes").Set("fines = EXCLUDED.fines").Set("born = EXCLUDED.born")
+	}
+	if _, err := upsert.Exec(ctx); err != nil {
 		t.Fatal(err)
 	}
 
@@ -144,8 +157,8 @@ func TestBun(t *testing.T) {
 			t.Errorf("%s: %v, want a refusal", what, err)
 		}
 	}
-	sealedIn(t, srv, "readers", "fines")
-	sealedIn(t, srv, "loans", "title")
+	on.sealedIn(t, srv, "readers", "fines")
+	on.sealedIn(t, srv, "loans", "title")
 	noneOf(t, "the server's log", srv.Log(), "engine.example", "pari.example", "göttingen.example", "lovelace.example", "cobol.example", "129950017423", "13:37:42",
 		"naïve", `back\slash`, `back\\slash`, "forbidden book", "harmless one")
 }

@@ -46,7 +46,7 @@ func treat(t *testing.T, srv *testserver.Server, dsn string) {
 	if err := db.QueryRowContext(ctx, "SELECT disease FROM patients WHERE id = $1", 1).Scan(&disease); err != nil || disease != "measles of the engine" {
 		t.Errorf("%q, %v", disease, err)
 	}
-	sealedIn(t, srv, "patients", "disease")
+	onPostgres.sealedIn(t, srv, "patients", "disease")
 	noneOf(t, "the server's log", srv.Log(), "measles of the engine")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

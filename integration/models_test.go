@@ -28,10 +28,35 @@ func noneOf(t *testing.T, what, text string, secrets ...string) {
 	}
 }
 
-// sealedIn fails unless every value of a column, of which there must be some, is a record.
-func sealedIn(t *testing.T, srv *testserver.Server, table, column string) {
+// server is a kind of server that the tools and ORMs are run on.
+type server struct {
+	name             string
+	start            func(testing.TB, ...testserver.Option) *testserver.Server
+	plain, encrypted string // names of the drivers
+	dsn              func(*testserver.Server, ...string) string
+}
+
+var onPostgres = server{"PostgreSQL", testserver.Postgres, "pgx", "asherah-postgres", postgresDSN}
+
+var onMariaDB = server{"MariaDB", testserver.MariaDB, "mysql", "asherah-mysql", mariadbDSN}
+
+// onServers runs a test on each.
+func onServers(t *testing.T, f func(t *testing.T, on server)) {
+	for _, on := range []server{onPostgres, onMariaDB} {
+		t.Run(on.name, func(t *testing.T) { f(t, on) })
+	}
+}
+
+// open opens a server as a program does that encrypts.
+func (on server) open(t *testing.T, srv *testserver.Server) *sql.DB {
 	t.Helper()
-	db := open(t, "pgx", postgresDSN(srv))
+	return open(t, on.encrypted, on.dsn(srv, settings))
+}
+
+// sealedIn fails unless every value of a column, of which there must be some, is a record.
+func (on server) sealedIn(t *testing.T, srv *testserver.Server, table, column string) {
+	t.Helper()
+	db := open(t, on.plain, on.dsn(srv))
 	rows, err := db.Query("SELECT " + column + " FROM " + table + " WHERE " + column + " IS NOT NULL")
 	if err != nil {
 		t.Fatal(err)

@@ -100,7 +100,7 @@ func workTraced(t *testing.T, srv *testserver.Server, db *sql.DB) {
 	if _, err := db.ExecContext(ctx, "SELECT id FROM patients WHERE disease = $1", "fever of felix"); err == nil {
 		t.Error("a search for an encrypted value isn't refused")
 	}
-	sealedIn(t, srv, "patients", "disease")
+	onPostgres.sealedIn(t, srv, "patients", "disease")
 	noneOf(t, "the server's log", srv.Log(), tracedSecrets...)
 }
 

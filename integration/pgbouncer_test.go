@@ -171,7 +171,7 @@ func testThroughPgBouncer(t *testing.T, mode string, past bool) {
 	if most := bouncerPool + map[bool]int{true: 2}[past]; sessions > most {
 		t.Errorf("%d sessions on the server: this isn't through PgBouncer", sessions)
 	}
-	sealedIn(t, srv, "patients", "disease")
+	onPostgres.sealedIn(t, srv, "patients", "disease")
 	noneOf(t, "the server's log", srv.Log(), "the secret disease", "to be changed")
 }
 
@@ -233,7 +233,7 @@ func TestTransactionsThatKeepPgBouncersSessions(t *testing.T) {
 	if err := errors.Join(insert(after, tx, 7), tx.Commit()); err != nil {
 		t.Fatal(err)
 	}
-	sealedIn(t, srv, "patients", "disease")
+	onPostgres.sealedIn(t, srv, "patients", "disease")
 	noneOf(t, "the server's log", srv.Log(), "the secret disease")
 }
 
@@ -284,5 +284,5 @@ func TestKnownKeysInTransactionsThatKeepPgBouncersSessions(t *testing.T) {
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	sealedIn(t, srv, "patients", "disease")
+	onPostgres.sealedIn(t, srv, "patients", "disease")
 }

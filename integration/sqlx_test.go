@@ -8,7 +8,6 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/asherah-sql/asherah-sql/driver"
-	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
 
 // member is sqlx's model.
@@ -22,16 +21,21 @@ type member struct {
 }
 
 // sqlx knows the placeholders of the drivers that it was written with; of others it is told.
-func init() { sqlx.BindDriver("asherah-postgres", sqlx.DOLLAR) }
+func init() {
+	sqlx.BindDriver("asherah-postgres", sqlx.DOLLAR)
+	sqlx.BindDriver("asherah-mysql", sqlx.QUESTION)
+}
 
-func TestSQLX(t *testing.T) {
-	srv := testserver.Postgres(t)
-	db, err := sqlx.Open("asherah-postgres", encryptedDSN(srv))
+func TestSQLX(t *testing.T) { onServers(t, testSQLX) }
+
+func testSQLX(t *testing.T, on server) {
+	srv := on.start(t)
+	db, err := sqlx.Open(on.encrypted, on.dsn(srv, settings))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	db.MustExec("CREATE TABLE members (id BIGINT PRIMARY KEY, club_id TEXT NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, phone TEXT, handicap TEXT)")
+	db.MustExec("CREATE TABLE members (id BIGINT PRIMARY KEY, club_id VARCHAR(40) NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, phone TEXT, handicap TEXT)")
 	ctx := t.Context()
 	const insert = "INSERT INTO members (id, club_id, name, email, phone, handicap) VALUES (:id, :club_id, :name, :email, :phone, :handicap)"
 	ada := member{1, "acme", "Ada", "ada.lovelace@engine.example", nullString("+44 20 7946 0123"), 12.625}
@@ -47,7 +51,7 @@ func TestSQLX(t *testing.T) {
 	}
 
 	var got member
-	if err := db.GetContext(ctx, &got, "SELECT * FROM members WHERE id = $1", 1); err != nil || got != ada {
+	if err := db.GetContext(ctx, &got, db.Rebind("SELECT * FROM members WHERE id = ?"), 1); err != nil || got != ada {
 		t.Errorf("%+v, %v", got, err)
 	}
 	query, args, err := sqlx.In("SELECT * FROM members WHERE id IN (?) ORDER BY id", []int64{2, 3})
@@ -67,11 +71,15 @@ func TestSQLX(t *testing.T) {
 	if err := named.GetContext(ctx, &email, ada); err != nil || email != ada.Email {
 		t.Errorf("%q, %v", email, err)
 	}
-	if _, err := db.NamedExecContext(ctx, insert+" ON CONFLICT (club_id, id) DO NOTHING", ada); err == nil {
-		t.Error("there is no such unique index")
+	upsert := " ON DUPLICATE KEY UPDATE email = VALUES(email), phone = VALUES(phone)"
+	if on.name == onPostgres.name {
+		upsert = " ON CONFLICT (id) DO UPDATE SET club_id = excluded.club_id, email = excluded.email, phone = excluded.phone, handicap = excluded.handicap"
+		if _, err := db.NamedExecContext(ctx, insert+" ON CONFLICT (club_id, id) DO NOTHING", ada); err == nil {
+			t.Error("there is no such unique index")
+		}
 	}
 	ada.Email = "a.king@lovelace.example"
-	if _, err := db.NamedExecContext(ctx, insert+" ON CONFLICT (id) DO UPDATE SET club_id = excluded.club_id, email = excluded.email, phone = excluded.phone, handicap = excluded.handicap", ada); err != nil {
+	if _, err := db.NamedExecContext(ctx, insert+upsert, ada); err != nil {
 		t.Fatal(err)
 	}
 
@@ -103,9 +111,9 @@ func TestSQLX(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if err := db.GetContext(ctx, &got, "SELECT * FROM members WHERE email = $1", ada.Email); !errors.Is(err, driver.ErrRefused) {
+	if err := db.GetContext(ctx, &got, db.Rebind("SELECT * FROM members WHERE email = ?"), ada.Email); !errors.Is(err, driver.ErrRefused) {
 		t.Errorf("%v, want a refusal", err)
 	}
-	sealedIn(t, srv, "members", "handicap")
+	on.sealedIn(t, srv, "members", "handicap")
 	noneOf(t, "the server's log", srv.Log(), "engine.example", "pari.example", "göttingen.example", "lovelace.example", "7946 0123", "0456 0001", "12.625")
 }
