@@ -4,10 +4,11 @@
 //
 // It makes a SQLite database, writes customers of two tenants through database/sql, and shows each row
 // as the program reads it and as it lies in the database. Then it tries to read one tenant's rows as the
-// other and to pass a value off as another's. With the connection string of a PostgreSQL server it does the
-// same there, in a schema of its own:
+// other and to pass a value off as another's. With the connection string of a PostgreSQL, MySQL or MariaDB
+// server it does the same there, in a schema of its own:
 //
 //	go run ./examples/quickstart -dsn postgres://app@localhost/shop
+//	go run ./examples/quickstart -dsn 'app@tcp(localhost)/shop'
 package main
 
 import (
@@ -26,7 +27,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/go-sql-driver/mysql"
+
 	"github.com/asherah-sql/asherah-sql/driver"
+	_ "github.com/asherah-sql/asherah-sql/driver/mysql"    // registers "asherah-mysql"
 	_ "github.com/asherah-sql/asherah-sql/driver/postgres" // registers "asherah-postgres"
 	_ "github.com/asherah-sql/asherah-sql/driver/sqlite"   // registers "asherah-sqlite"
 	"github.com/asherah-sql/asherah-sql/tags"
@@ -45,7 +49,7 @@ func init() { tags.MustRegister(User{}) }
 
 func main() {
 	dir := flag.String("dir", "", "`folder` for the master key and SQLite's database (default: a new temporary one)")
-	dsn := flag.String("dsn", "", "`connection string` of a PostgreSQL server to use instead of SQLite")
+	dsn := flag.String("dsn", "", "`connection string` of a PostgreSQL, MySQL or MariaDB server to use instead of SQLite")
 	flag.Parse()
 	// The driver logs a line when it makes the key table, as it does here each time.
 	slog.SetLogLoggerLevel(slog.LevelWarn)
@@ -92,7 +96,7 @@ func run(ctx context.Context, dir, dsn string, out io.Writer) error {
 	}
 	defer plain.Close()
 
-	if err := fill(ctx, db); err != nil {
+	if err := fill(ctx, at, db); err != nil {
 		return err
 	}
 	const all = "SELECT id, tenant_id, name, email, ssn FROM users ORDER BY id"
@@ -107,16 +111,16 @@ func run(ctx context.Context, dir, dsn string, out io.Writer) error {
 
 	fmt.Fprintln(out, "3. A request of the tenant globex asks for a row of acme:")
 	globex := driver.WithPartition(ctx, "globex")
-	if err := refused(globex, db, out, 1, driver.ErrPartitionMismatch); err != nil {
+	if err := refused(globex, at, db, out, 1, driver.ErrPartitionMismatch); err != nil {
 		return err
 	}
 
 	fmt.Fprintln(out, "4. Somebody copies the ciphertext of acme's e-mail address into the row of globex:")
-	if err := copied(ctx, db, plain, out, "email", 3); err != nil {
+	if err := copied(ctx, at, db, plain, out, "email", 3); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "5. Somebody copies it into another column of its own row:")
-	if err := copied(ctx, db, plain, out, "ssn", 1); err != nil {
+	if err := copied(ctx, at, db, plain, out, "ssn", 1); err != nil {
 		return err
 	}
 
@@ -136,23 +140,38 @@ func inFile(path string) database {
 	return database{"sqlite", "sqlite", "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), path}
 }
 
-// onServer makes a schema in a PostgreSQL database, for tables that disturb no others.
+// onServer makes a schema on a server, for tables that disturb no others.
 func onServer(ctx context.Context, dsn string) (database, error) {
-	db, err := sql.Open("pgx", dsn)
+	schema := "asherah_quickstart_" + strings.ToLower(rand.Text()[:8])
+	at := database{"postgres", "pgx", withParams(dsn, [][2]string{{"search_path", schema}}), "schema " + schema}
+	if cfg, err := mysql.ParseDSN(dsn); err == nil && !strings.Contains(dsn, "://") {
+		cfg.DBName = schema
+		at = database{"mysql", "mysql", cfg.FormatDSN(), "schema " + schema}
+	}
+	db, err := sql.Open(at.plain, dsn)
 	if err != nil {
 		return database{}, err
 	}
 	defer db.Close()
-	schema := "asherah_quickstart_" + strings.ToLower(rand.Text()[:8])
-	if _, err := db.ExecContext(ctx, "CREATE SCHEMA "+schema); err != nil {
-		return database{}, err
-	}
-	return database{"postgres", "pgx", withParams(dsn, [][2]string{{"search_path", schema}}), "schema " + schema}, nil
+	_, err = db.ExecContext(ctx, "CREATE SCHEMA "+schema)
+	return at, err
 }
 
-// withParams adds parameters to a connection string: to a URL's query, or as key='value'.
+// bind writes the placeholders of a query as the database wants them.
+func (at database) bind(query string) string {
+	if at.name != "postgres" {
+		return query
+	}
+	for n := 1; strings.Contains(query, "?"); n++ {
+		query = strings.Replace(query, "?", fmt.Sprint("$", n), 1)
+	}
+	return query
+}
+
+// withParams adds parameters to a connection string: behind a question mark, or as key='value'.
 func withParams(dsn string, params [][2]string) string {
-	isURL := strings.HasPrefix(dsn, "file:") || strings.Contains(dsn, "://")
+	_, err := mysql.ParseDSN(dsn)
+	isURL := err == nil || strings.HasPrefix(dsn, "file:") || strings.Contains(dsn, "://")
 	for _, p := range params {
 		switch {
 		case !isURL:
@@ -181,7 +200,7 @@ func newMasterKey(name string) error {
 }
 
 // fill is ordinary database/sql: nothing in it knows of encryption.
-func fill(ctx context.Context, db *sql.DB) error {
+func fill(ctx context.Context, at database, db *sql.DB) error {
 	if _, err := db.ExecContext(ctx, `CREATE TABLE users (
 		id        INTEGER PRIMARY KEY,
 		tenant_id TEXT NOT NULL,
@@ -196,8 +215,7 @@ func fill(ctx context.Context, db *sql.DB) error {
 		{2, "acme", "Blaise", "blaise@acme.example", "219-09-9999"},
 		{3, "globex", "Carl", "carl@globex.example", "457-55-5462"},
 	} {
-		// Both databases know $1 as a placeholder.
-		if _, err := db.ExecContext(ctx, "INSERT INTO users (id, tenant_id, name, email, ssn) VALUES ($1, $2, $3, $4, $5)",
+		if _, err := db.ExecContext(ctx, at.bind("INSERT INTO users (id, tenant_id, name, email, ssn) VALUES (?, ?, ?, ?, ?)"),
 			u.ID, u.TenantID, u.Name, u.Email, u.SSN); err != nil {
 			return err
 		}
@@ -235,9 +253,9 @@ func shorten(s string) string {
 }
 
 // refused reads a row's secrets and prints the error that must come of it.
-func refused(ctx context.Context, db *sql.DB, out io.Writer, id int64, want error) error {
+func refused(ctx context.Context, at database, db *sql.DB, out io.Writer, id int64, want error) error {
 	var email, ssn string
-	err := db.QueryRowContext(ctx, "SELECT email, ssn FROM users WHERE id = $1", id).Scan(&email, &ssn)
+	err := db.QueryRowContext(ctx, at.bind("SELECT email, ssn FROM users WHERE id = ?"), id).Scan(&email, &ssn)
 	if !errors.Is(err, want) {
 		return fmt.Errorf("reading row %d: want the error %q, got %v", id, want, err)
 	}
@@ -247,17 +265,21 @@ func refused(ctx context.Context, db *sql.DB, out io.Writer, id int64, want erro
 
 // copied puts the ciphertext of the first row's e-mail address elsewhere, reads it there, and puts back
 // what was there.
-func copied(ctx context.Context, db, plain *sql.DB, out io.Writer, column string, id int64) error {
-	var before string
-	if err := plain.QueryRowContext(ctx, "SELECT "+column+" FROM users WHERE id = $1", id).Scan(&before); err != nil {
+func copied(ctx context.Context, at database, db, plain *sql.DB, out io.Writer, column string, id int64) error {
+	var email, before string
+	if err := plain.QueryRowContext(ctx, "SELECT email FROM users WHERE id = 1").Scan(&email); err != nil {
 		return err
 	}
-	if _, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = (SELECT email FROM users WHERE id = 1) WHERE id = $1", id); err != nil {
+	if err := plain.QueryRowContext(ctx, at.bind("SELECT "+column+" FROM users WHERE id = ?"), id).Scan(&before); err != nil {
 		return err
 	}
-	if err := refused(ctx, db, out, id, driver.ErrMoved); err != nil {
+	put := at.bind("UPDATE users SET " + column + " = ? WHERE id = ?")
+	if _, err := plain.ExecContext(ctx, put, email, id); err != nil {
 		return err
 	}
-	_, err := plain.ExecContext(ctx, "UPDATE users SET "+column+" = $1 WHERE id = $2", before, id)
+	if err := refused(ctx, at, db, out, id, driver.ErrMoved); err != nil {
+		return err
+	}
+	_, err := plain.ExecContext(ctx, put, before, id)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
@@ -30,6 +31,19 @@ func quickstart(t *testing.T, dsn string) (out, dir string) {
 	if err := run(t.Context(), dir, dsn, &b); err != nil {
 		t.Fatalf("%v\n%s", err, b.String())
 	}
+	if _, err := mysql.ParseDSN(dsn); err == nil && !strings.Contains(dsn, "://") && dsn != "" {
+		// What lies beside the test's own database isn't dropped with it.
+		t.Cleanup(func() {
+			db, err := sql.Open("mysql", dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.Exec("DROP SCHEMA " + regexp.MustCompile(`asherah_quickstart_\w+`).FindString(b.String())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	return b.String(), dir
 }
 
@@ -37,6 +51,7 @@ func quickstart(t *testing.T, dsn string) (out, dir string) {
 func onEach(t *testing.T, test func(t *testing.T, dsn string)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, "") })
 	t.Run("postgres", func(t *testing.T) { test(t, testserver.Postgres(t).DSN("")) })
+	t.Run("mariadb", func(t *testing.T) { test(t, testserver.MariaDB(t).DSN("")) })
 	t.Run("postgres, key=value", func(t *testing.T) {
 		cfg, err := pgconn.ParseConfig(testserver.Postgres(t).DSN(""))
 		if err != nil {
@@ -175,18 +190,23 @@ func TestSecondRunInOneFolder(t *testing.T) {
 // TestLeavesASchema: on a server everything lies in the schema that is printed, and nothing elsewhere; and
 // the log has none of the secrets.
 func TestLeavesASchema(t *testing.T) {
-	srv := testserver.Postgres(t)
+	t.Run("postgres", func(t *testing.T) { testLeavesASchema(t, "pgx", testserver.Postgres(t)) })
+	t.Run("mariadb", func(t *testing.T) { testLeavesASchema(t, "mysql", testserver.MariaDB(t)) })
+}
+
+func testLeavesASchema(t *testing.T, driver string, srv *testserver.Server) {
 	out, dir := quickstart(t, srv.DSN(""))
 	m := regexp.MustCompile(`(?m)^   schema (asherah_quickstart_\w+)$`).FindStringSubmatch(out)
 	if m == nil || !strings.Contains(out, filepath.Join(dir, "master.key")) {
 		t.Fatalf("the output doesn't name the schema and the key:\n%s", out)
 	}
-	db, err := sql.Open("pgx", srv.DSN(""))
+	db, err := sql.Open(driver, srv.DSN(""))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	rows, err := db.Query("SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1")
+	// Other tests may share the server.
+	rows, err := db.Query("SELECT CONCAT(table_schema, '.', table_name) FROM information_schema.tables WHERE table_schema = '" + m[1] + "' OR table_schema = 'public' OR table_schema = '" + srv.Database() + "' ORDER BY 1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,6 +234,9 @@ func TestWithParams(t *testing.T) {
 	for dsn, want := range map[string]string{
 		"file:/x.db":                    "file:/x.db?a=b+c&d=it%27s+a+%5C",
 		"postgres://u:p@h/db?sslmode=x": "postgres://u:p@h/db?sslmode=x&a=b+c&d=it%27s+a+%5C",
+		"u:p@tcp(h:3306)/db":            "u:p@tcp(h:3306)/db?a=b+c&d=it%27s+a+%5C",
+		"/db?parseTime=true":            "/db?parseTime=true&a=b+c&d=it%27s+a+%5C",
+		"host=/run/pg user=u":           `host=/run/pg user=u a='b c' d='it\'s a \\'`,
 		"host=h password=a:b":           `host=h password=a:b a='b c' d='it\'s a \\'`,
 	} {
 		if got := withParams(dsn, params); got != want {
