@@ -88,18 +88,25 @@ func (b *block) dialect() (dialect.Dialect, error) {
 	return dialect.Parse(b.of)
 }
 
-// dsnVar is the variable in which the pages keep the connection string of a PostgreSQL server. Whatever names
-// it is run with a database of its own.
-const dsnVar = "SHOP_DSN"
+// dsnVar and mysqlVar are the variables in which the pages keep the connection string of a PostgreSQL server, and
+// of a MySQL or MariaDB server. Whatever names one is run with a database of its own.
+const (
+	dsnVar   = "SHOP_DSN"
+	mysqlVar = "SHOP_MYSQL_DSN"
+)
 
 // environment is what a block's programs and commands find besides this process's: a server when it is
 // named. Without one the test is skipped, and reported as not tested.
 func (b *block) environment(t *testing.T) []string {
 	t.Helper()
-	if !strings.Contains(b.text, dsnVar) {
-		return nil
+	switch {
+	case strings.Contains(b.text, mysqlVar):
+		srv := testserver.MariaDB(t)
+		return []string{mysqlVar + "=" + srv.DSN("") + map[bool]string{true: "&", false: "?"}[strings.Contains(srv.DSN(""), "?")] + "parseTime=true"}
+	case strings.Contains(b.text, dsnVar):
+		return []string{dsnVar + "=" + testserver.Postgres(t).DSN("")}
 	}
-	return []string{dsnVar + "=" + testserver.Postgres(t).DSN("")}
+	return nil
 }
 
 func TestMain(m *testing.M) { testserver.Main(m) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -100,6 +101,23 @@ var shell = []struct {
 			"POSTGRES_USER: " + u.User.Username() + "\n", "POSTGRES_PASSWORD: " + password + "\n", "POSTGRES_DB: " + strings.TrimPrefix(u.Path, "/") + "\n", `"` + u.Host + `:5432"`,
 		} {
 			if !strings.Contains(compose, want) {
+				t.Errorf("%s: docker-compose.yml has no %q", line, want)
+			}
+		}
+		return ""
+	}},
+	{regexp.MustCompile(`^export ` + mysqlVar + `='([^' ]+)'$`), func(t *testing.T, _ []string, line string, m []string) string {
+		plain, _, err := driver.SplitDSN(dialect.MySQL, m[1])
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		cfg, err := mysql.ParseDSN(plain)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		_, compose, _ := strings.Cut(read(t, "docker-compose.yml"), "\n  mariadb:\n")
+		for _, want := range []string{"MARIADB_ROOT_PASSWORD: " + cfg.Passwd + "\n", "MARIADB_DATABASE: " + cfg.DBName + "\n", `"` + cfg.Addr + `:3306"`} {
+			if cfg.User != "root" || !strings.Contains(compose, want) {
 				t.Errorf("%s: docker-compose.yml has no %q", line, want)
 			}
 		}

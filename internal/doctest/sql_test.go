@@ -88,7 +88,7 @@ func TestSQLBlocks(t *testing.T) {
 			seen[d.String()+": "+s.verdict]++
 		}
 	})
-	for _, d := range []string{"sqlite", "postgres"} {
+	for _, d := range []string{"sqlite", "postgres", "mysql"} {
 		for _, v := range []string{"sealed", "opened", "passes", "accepted", "refused"} {
 			if seen[d+": "+v] == 0 {
 				t.Errorf("no page shows a statement of %s that is %s", d, v)

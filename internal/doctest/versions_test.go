@@ -28,7 +28,7 @@ func TestVersionsAreThoseOfTheTests(t *testing.T) {
 		delete(used, row[1])
 	}
 	// Parts of what stands there.
-	for _, part := range []string{"github.com/uptrace/bun/dialect/pgdialect", "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/sdk/metric"} {
+	for _, part := range []string{"github.com/uptrace/bun/dialect/pgdialect", "github.com/uptrace/bun/dialect/mysqldialect", "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/sdk/metric"} {
 		delete(used, part)
 	}
 	for name := range used {
