@@ -21,7 +21,7 @@ reported = report=$$(mktemp) || exit 1; (export ASHERAH_TEST_REPORT="$$report"; 
 	rm -f "$$report"; exit $$status
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test foreign oracle race fuzz lint bench quickstart
+.PHONY: help setup test foreign galera oracle race fuzz lint bench quickstart
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test: setup ## every test of every module; they start (and install) the servers 
 foreign: setup ## the drivers' own test suites, bare and through the wrapper (needs a C compiler)
 	@cd integration/foreign && $(GO) vet -tags foreign ./... && \
 	ASHERAH_TEST_REQUIRE=postgres,mariadb CGO_ENABLED=1 $(GO) test -tags foreign -count 1 -timeout 30m -v $(TESTFLAGS) .
+
+galera: setup ## keys made at three nodes of a MariaDB cluster at once (half a minute)
+	@$(GO) vet -tags galera ./driver/mysql && \
+	ASHERAH_TEST_REQUIRE=mariadb $(GO) test -tags galera -count 1 -v -run Galera $(TESTFLAGS) ./driver/mysql
 
 oracle: ## sqlplan's reading of statements against other people's grammars, all of it (ten minutes; test runs a part)
 	@cd internal/sqlplan/oracle && $(GO) test -count 1 -timeout 60m -v $(TESTFLAGS) . -full
