@@ -28,17 +28,23 @@ func noneOf(t *testing.T, what, text string, secrets ...string) {
 	}
 }
 
-// server is a kind of server that the tools and ORMs are run on.
+// server is a kind of server that the shop, the tools and the ORMs are run on.
 type server struct {
 	name             string
 	start            func(testing.TB, ...testserver.Option) *testserver.Server
 	plain, encrypted string // names of the drivers
 	dsn              func(*testserver.Server, ...string) string
+	ways             []string        // parameters for each way in which the driver sends statements
+	secrets          func() []secret // the shop's, with the forms that they have in this server's files
+	flush            string          // has the server write its files
+	dumps            []dumped
 }
 
-var onPostgres = server{"PostgreSQL", testserver.Postgres, "pgx", "asherah-postgres", postgresDSN}
-
-var onMariaDB = server{"MariaDB", testserver.MariaDB, "mysql", "asherah-mysql", mariadbDSN}
+// dumped is a form of dump.
+type dumped struct {
+	name string
+	dump func(t *testing.T, srv *testserver.Server) []byte
+}
 
 // onServers runs a test on each.
 func onServers(t *testing.T, f func(t *testing.T, on server)) {

@@ -2,8 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"context"
-	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
@@ -16,12 +14,33 @@ import (
 	"time"
 
 	_ "github.com/asherah-sql/asherah-sql/driver/postgres"
-	"github.com/asherah-sql/asherah-sql/integration/shop"
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 )
 
-// pgxModes are the ways in which pgx sends a statement and its arguments.
-var pgxModes = []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}
+// onPostgres is the shop's server, once with each way in which pgx sends a statement and its arguments.
+var onPostgres = server{
+	name: "PostgreSQL", start: testserver.Postgres, plain: "pgx", encrypted: "asherah-postgres", dsn: postgresDSN,
+	ways: []string{"default_query_exec_mode=cache_statement", "default_query_exec_mode=cache_describe", "default_query_exec_mode=describe_exec",
+		"default_query_exec_mode=exec", "default_query_exec_mode=simple_protocol"},
+	secrets: postgresSecrets,
+	flush:   "CHECKPOINT",
+	dumps: []dumped{
+		{"plain", func(t *testing.T, srv *testserver.Server) []byte { return dump(t, srv, "--format=plain") }},
+		{"plain with inserts", func(t *testing.T, srv *testserver.Server) []byte {
+			return dump(t, srv, "--format=plain", "--inserts")
+		}},
+		{"custom", func(t *testing.T, srv *testserver.Server) []byte {
+			return dump(t, srv, "--format=custom", "--compress=0")
+		}},
+		{"custom, compressed, restored to text", func(t *testing.T, srv *testserver.Server) []byte {
+			file := filepath.Join(t.TempDir(), "shop.dump")
+			if err := os.WriteFile(file, dump(t, srv, "--format=custom"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return output(t, clientProgram(t, srv, "pg_restore"), "--file=-", file)
+		}},
+	},
+}
 
 // postgresDSN adds parameters to the server's connection string, which is a URL with a query. The session's
 // time zone is set because in some of pgx's modes a time passes through it on its way to a TIMESTAMP.
@@ -50,166 +69,6 @@ func postgresSecrets() []secret {
 		}
 	}
 	return out
-}
-
-// runPostgres runs the shop plainly or, on tables made for it, encrypted, and returns what it prints.
-func runPostgres(t *testing.T, srv *testserver.Server, mode string, encrypted bool) string {
-	t.Helper()
-	driver, params := "pgx", []string{"default_query_exec_mode=" + mode}
-	if encrypted {
-		driver, params = "asherah-postgres", append(params, settings, "asherah_partition=till")
-		migration := open(t, "pgx", postgresDSN(srv))
-		if err := shop.Prepare(t.Context(), migration); err != nil {
-			t.Fatal(err)
-		}
-		if err := migration.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	db := open(t, driver, postgresDSN(srv, params...))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var out bytes.Buffer
-	if err := shop.Run(ctx, db, &out); err != nil {
-		t.Fatalf("%v\nafter printing\n%s", err, out.String())
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
-func samePrint(t *testing.T, plain, encrypted string) {
-	t.Helper()
-	if plain != encrypted {
-		t.Errorf("the encrypted run prints something else:\n%s", firstDifference(plain, encrypted))
-	}
-	if len(plain) < 2000 {
-		t.Errorf("the shop printed %d bytes only", len(plain))
-	}
-}
-
-// TestShopOnPostgres runs the shop in each of pgx's modes. The server's log has every statement with its
-// parameters: all secrets when nobody encrypts, none when asherah-postgres does.
-func TestShopOnPostgres(t *testing.T) {
-	all := newSearch(append(postgresSecrets(), masterSecrets(t)...)...)
-	var first string
-	for _, mode := range pgxModes {
-		t.Run(mode, func(t *testing.T) {
-			// Both may be the same server: each has a database and a part of the log of its own.
-			plainServer := testserver.Postgres(t)
-			t.Log(plainServer)
-			plain := runPostgres(t, plainServer, mode, false)
-			plainLog := all.in([]byte(plainServer.Log()))
-
-			server := testserver.Postgres(t)
-			samePrint(t, plain, runPostgres(t, server, mode, true))
-			log := server.Log()
-
-			for _, s := range postgresSecrets() {
-				if !named(plainLog, s.name) {
-					t.Errorf("the plain run's log is without %s: the search isn't worth much", s.name)
-				}
-			}
-			if n := strings.Count(log, "ash1."); n < 50 {
-				t.Errorf("the encrypted run's log has %d records only: is this its log?", n)
-			}
-			for _, s := range all.in([]byte(log)) {
-				t.Errorf("the encrypted run's log holds %s", s.name)
-			}
-
-			checkPlainStore(t, open(t, "pgx", postgresDSN(plainServer)), "%s", all, plainLog)
-			db := open(t, "pgx", postgresDSN(server))
-			checkEncryptedStore(t, db, "%s")
-			// Keys are made on a connection of their own: the rollback of the only rows of a tenant doesn't
-			// take its key.
-			checkTenantKeys(t, db, "acme", "globex", "initech", "shell-company", "till")
-
-			if first == "" {
-				first = plain
-			}
-			samePrint(t, first, plain)
-		})
-	}
-}
-
-// TestShopAtRest searches what the encrypted shop leaves: dumps, and every file of the server.
-func TestShopAtRest(t *testing.T) {
-	all := newSearch(append(postgresSecrets(), masterSecrets(t)...)...)
-	plainServer := testserver.Postgres(t, testserver.Private())
-	server := testserver.Postgres(t, testserver.Private())
-	samePrint(t, runPostgres(t, plainServer, "cache_statement", false), runPostgres(t, server, "cache_statement", true))
-
-	t.Run("dump", func(t *testing.T) {
-		for _, format := range []struct {
-			name string
-			dump func(t *testing.T, srv *testserver.Server) []byte
-		}{
-			{"plain", func(t *testing.T, srv *testserver.Server) []byte { return dump(t, srv, "--format=plain") }},
-			{"plain with inserts", func(t *testing.T, srv *testserver.Server) []byte {
-				return dump(t, srv, "--format=plain", "--inserts")
-			}},
-			{"custom", func(t *testing.T, srv *testserver.Server) []byte {
-				return dump(t, srv, "--format=custom", "--compress=0")
-			}},
-			{"custom, compressed, restored to text", func(t *testing.T, srv *testserver.Server) []byte {
-				file := filepath.Join(t.TempDir(), "shop.dump")
-				if err := os.WriteFile(file, dump(t, srv, "--format=custom"), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return output(t, clientProgram(t, srv, "pg_restore"), "--file=-", file)
-			}},
-		} {
-			t.Run(format.name, func(t *testing.T) {
-				plain := all.in(format.dump(t, plainServer))
-				checkPlainStore(t, open(t, "pgx", postgresDSN(plainServer)), "%s", all, plain)
-				content := format.dump(t, server)
-				if n := bytes.Count(content, []byte("ash1.")); n < 30 {
-					t.Errorf("the dump has %d records only", n)
-				}
-				for _, s := range all.in(content) {
-					t.Errorf("the dump holds %s", s.name)
-				}
-			})
-		}
-	})
-
-	t.Run("files", func(t *testing.T) {
-		checkpoint := func(srv *testserver.Server) {
-			t.Helper()
-			db := open(t, "pgx", postgresDSN(srv))
-			if _, err := db.Exec("CHECKPOINT"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		checkpoint(plainServer)
-		checkpoint(server)
-		found, records := searchFiles(t, plainServer.DataDir(), all)
-		if records != 0 {
-			t.Errorf("%d records in the plain run's files", records)
-		}
-		checkPlainStore(t, open(t, "pgx", postgresDSN(plainServer)), "%s", all, found)
-		// The write-ahead log has what was taken back and overwritten, too.
-		for _, name := range []string{"mallory@offshore.example", "5500 0055 5555 5559", "hypatia@library.example"} {
-			if !named(found, fmt.Sprintf("%q", name)) {
-				t.Errorf("the plain run's files are without %s", name)
-			}
-		}
-		found, records = searchFiles(t, server.DataDir(), all)
-		if records < 30 {
-			t.Errorf("the server's files have %d records only", records)
-		}
-		for _, s := range found {
-			t.Errorf("the server's files hold %s", s.name)
-		}
-
-		// What it keeps in memory until it ends, and what it writes while it does.
-		server.Stop()
-		found, _ = searchFiles(t, server.DataDir(), all)
-		for _, s := range found {
-			t.Errorf("the stopped server's files hold %s", s.name)
-		}
-	})
 }
 
 // searchFiles reads all files below a directory, and counts the records as well.
@@ -290,35 +149,4 @@ func output(t *testing.T, name string, args ...string) []byte {
 		t.Fatalf("%s: %v\n%s", filepath.Base(name), err, stderr.String())
 	}
 	return out
-}
-
-// TestShopCommandOnPostgres runs the shop as a program of its own, as a user would.
-func TestShopCommandOnPostgres(t *testing.T) {
-	exe := shopCommand(t)
-	run := func(driver, dsn string, more ...string) string {
-		t.Helper()
-		return string(output(t, exe, append([]string{"-driver", driver, "-dsn", dsn}, more...)...))
-	}
-	plain := run("pgx", postgresDSN(testserver.Postgres(t)))
-	srv := testserver.Postgres(t)
-	run("pgx", postgresDSN(srv), "-prepare")
-	samePrint(t, plain, run("asherah-postgres", postgresDSN(srv, settings, "asherah_partition=till")))
-	checkEncryptedStore(t, open(t, "pgx", postgresDSN(srv)), "%s")
-}
-
-// TestUnpreparedTables: a column that has no room for ciphertext is an error at the first connection, not
-// at the first row, and says what to run.
-func TestUnpreparedTables(t *testing.T) {
-	srv := testserver.Postgres(t)
-	if _, err := open(t, "pgx", postgresDSN(srv)).Exec("CREATE TABLE payments (id BIGINT PRIMARY KEY, amount BIGINT)"); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("asherah-postgres", postgresDSN(srv, settings, "asherah_partition=till"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Ping(); err == nil || !strings.Contains(err.Error(), "payments") {
-		t.Errorf("payments.amount is a BIGINT: %v", err)
-	}
 }
