@@ -490,6 +490,28 @@ func FuzzPlanner(f *testing.F) { fuzzPlanner(f, dialect.SQLite) }
 
 func FuzzPlannerOfPostgreSQL(f *testing.F) { fuzzPlanner(f, dialect.Postgres) }
 
+// FuzzPlannerOfMySQL draws the mode, too: each changes how a text is read.
+func FuzzPlannerOfMySQL(f *testing.F) {
+	for _, q := range goldenQueriesOf(f, dialect.MySQL) {
+		f.Add(q, uint8(0))
+		f.Add(q, uint8(len(q)))
+	}
+	an := analyzerOf(dialect.MySQL)
+	f.Fuzz(func(t *testing.T, query string, bits uint8) {
+		checkPlanIn(t, an, query, mysqlMode(bits))
+	})
+}
+
+// mysqlMode is one of the modes that servers and sessions differ in.
+func mysqlMode(bits uint8) Mode {
+	m := Mode{Known: true, Strict: true, BackslashEscapes: bits&1 == 0, AnsiQuotes: bits&2 != 0, PipesConcat: bits&4 != 0, HighNot: bits&8 != 0,
+		IgnoreSpace: bits&16 != 0, LowerCaseNames: bits&32 != 0, MariaDB: bits&64 != 0, Version: 80400}
+	if m.MariaDB {
+		m.Version = 101100
+	}
+	return m
+}
+
 func fuzzPlanner(f *testing.F, d dialect.Dialect) {
 	for _, q := range goldenQueriesOf(f, d) {
 		f.Add(q)

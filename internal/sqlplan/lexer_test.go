@@ -1,6 +1,7 @@
 package sqlplan
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -276,6 +277,70 @@ func checkTokens(t *testing.T, d dialect.Dialect, text string) {
 func FuzzLexer(f *testing.F) { fuzzLexer(f, dialect.SQLite) }
 
 func FuzzLexerOfPostgreSQL(f *testing.F) { fuzzLexer(f, dialect.Postgres) }
+
+// FuzzLexerOfMySQL: tokens and gaps are the text in each mode, and gaps are nothing but white space, comments and the
+// marks of executable ones.
+func FuzzLexerOfMySQL(f *testing.F) {
+	for _, q := range goldenQueriesOf(f, dialect.MySQL) {
+		f.Add(q, uint8(len(q)))
+	}
+	for _, s := range []string{"'", "x'0", "/*!", "/*!50000", "/*M!100000 */", "--", "#", "-- ", "_utf8'a' 'b'", "0x", "1e", "`", "\x00", "*/", "'a' /*!50000 'b' */"} {
+		f.Add(s, uint8(64))
+	}
+	f.Fuzz(func(t *testing.T, text string, bits uint8) {
+		mode := mysqlMode(bits)
+		toks, _ := lexAll(dialects[dialect.MySQL], text, mode, nil)
+		at := 0
+		for _, tok := range toks {
+			if int(tok.off) < at || tok.end < tok.off || int(tok.end) > len(text) || tok.kind != tEOF && tok.kind != tIllegal && tok.off == tok.end {
+				t.Fatalf("token %d-%d after %d in %q", tok.off, tok.end, at, text)
+			}
+			for gap := text[at:tok.off]; tok.kind != tIllegal && gap != ""; {
+				n := mysqlGapPart(gap)
+				if n == 0 {
+					t.Fatalf("the gap %q in %q", gap, text)
+				}
+				gap = gap[n:]
+			}
+			switch at = int(tok.end); tok.kind {
+			case tString:
+				dialects[dialect.MySQL].str(text[tok.off:tok.end], mode)
+			case tQuoted:
+				dialects[dialect.MySQL].ident(text, &tok)
+			}
+		}
+		for _, tx := range TxControl(text, dialect.MySQL) {
+			_ = tx.Op.String()
+		}
+	})
+}
+
+var (
+	mysqlBlank = regexp.MustCompile(`^(?:[ \t-\r]|#[^\n]*(?:\n|$)|--(?:[\x01- \x7f][^\n]*)?(?:\n|$)|\*/)`)
+	mysqlMark  = regexp.MustCompile(`^/\*M?!\d{0,6}`)
+)
+
+// mysqlGapPart returns how long the comment, mark or white space is that a gap begins with, 0 when it is none. A
+// comment for other servers may have comments inside, an ordinary one has none.
+func mysqlGapPart(gap string) int {
+	if !strings.HasPrefix(gap, "/*") {
+		return len(mysqlBlank.FindString(gap))
+	}
+	mark := len(mysqlMark.FindString(gap))
+	for i := 2; i < len(gap); i++ {
+		switch {
+		case strings.HasPrefix(gap[i:], "*/"):
+			return i + 2
+		case mark > 0 && strings.HasPrefix(gap[i:], "/*"):
+			n := strings.Index(gap[i:], "*/")
+			if n < 0 {
+				return mark
+			}
+			i += n + 1
+		}
+	}
+	return mark
+}
 
 func fuzzLexer(f *testing.F, d dialect.Dialect) {
 	for _, q := range goldenQueriesOf(f, d) {
