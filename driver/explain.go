@@ -33,6 +33,10 @@ type ExplainedValue struct {
 	Offset int
 	// Partition says where its partition comes from.
 	Partition string
+	// Array: the placeholder is an array, each element of which is sealed.
+	Array bool
+	// Unused: nothing reads the value, and NULL is sent instead.
+	Unused bool
 }
 
 // ExplainedOutput is one column of a result.
@@ -68,6 +72,9 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 		return e, nil
 	}
 	e.Query, err = splice(query, p, nil, func(v int) (string, error) {
+		if p.Values[v].Unused {
+			return "NULL", nil
+		}
 		return "«" + p.Values[v].Column.String() + "»", nil
 	})
 	if err != nil {
@@ -75,7 +82,7 @@ func Explain(schema *tags.Schema, d dialect.Dialect, query string) (*Explanation
 	}
 	for i := range p.Values {
 		v := &p.Values[i]
-		x := ExplainedValue{Table: v.Column.Table.String(), Column: v.Column.Name}
+		x := ExplainedValue{Table: v.Column.Table.String(), Column: v.Column.Name, Array: v.Array, Unused: v.Unused}
 		if v.Source.Param > 0 {
 			par := p.Params[v.Source.Param-1]
 			x.Placeholder, x.Offset = par.Index, par.Offsets[0]
@@ -140,6 +147,13 @@ func (e *Explanation) String() string {
 		what := "literal"
 		if v.Placeholder > 0 {
 			what = fmt.Sprintf("placeholder %d", v.Placeholder)
+		}
+		if v.Unused {
+			fmt.Fprintf(&b, "%s at byte %d: meant for %s.%s, but nothing reads it: NULL is sent\n", what, v.Offset, v.Table, v.Column)
+			continue
+		}
+		if v.Array {
+			what = "each element of " + what
 		}
 		fmt.Fprintf(&b, "%s at byte %d: sealed for %s.%s, partition: %s\n", what, v.Offset, v.Table, v.Column, v.Partition)
 	}

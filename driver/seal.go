@@ -175,7 +175,16 @@ func (x *sealing) values() error {
 	}
 	for i := range p.Values {
 		v := &p.Values[i]
-		sealed, partition, err := x.value(v)
+		var sealed any
+		var partition string
+		var err error
+		switch {
+		case v.Unused: // NULL is sent
+		case v.Array:
+			sealed, partition, err = x.arrayValue(v)
+		default:
+			sealed, partition, err = x.value(v)
+		}
 		if err != nil {
 			return fmt.Errorf("%v: %w", v.Column, err)
 		}
@@ -212,31 +221,33 @@ func (x *sealing) value(v *sqlplan.Value) (sealed any, partition string, err err
 	if err != nil || none {
 		return nil, "", err
 	}
-	if x.scope == nil {
-		if x.keptOf != x.c.overlay || x.kept == nil {
-			x.kept, x.keptOf = x.c.scope(), x.c.overlay
-		}
-		x.scope = x.kept
-		if len(x.s.plan.Values) == 1 {
-			x.scope.Single()
-		}
-	}
-	bound := x.c.core.formatOf(v.Column) == tags.FormatBound
-	var rec []byte
-	if bound {
-		if v.Column.Padded() {
-			text = tags.Pad(text)
-			x.text(text)
-		}
-		rec, err = x.scope.AppendSeal(x.ctx, nil, partition, text, bindingOf(v.Column))
-	} else {
-		rec, err = x.scope.AppendEncrypt(x.ctx, nil, partition, text)
-	}
+	rec, err := x.record(v, partition, text)
 	if err != nil {
 		return nil, "", err
 	}
 	// Nobody else has rec: its bytes become the string's.
 	return unsafe.String(unsafe.SliceData(rec), len(rec)), partition, nil
+}
+
+// record seals a value's text under a partition.
+func (x *sealing) record(v *sqlplan.Value, partition string, text []byte) ([]byte, error) {
+	if x.scope == nil {
+		if x.keptOf != x.c.overlay || x.kept == nil {
+			x.kept, x.keptOf = x.c.scope(), x.c.overlay
+		}
+		x.scope = x.kept
+		if len(x.s.plan.Values) == 1 && !v.Array {
+			x.scope.Single()
+		}
+	}
+	if x.c.core.formatOf(v.Column) != tags.FormatBound {
+		return x.scope.AppendEncrypt(x.ctx, nil, partition, text)
+	}
+	if v.Column.Padded() {
+		text = tags.Pad(text)
+		x.text(text)
+	}
+	return x.scope.AppendSeal(x.ctx, nil, partition, text, bindingOf(v.Column))
 }
 
 // text takes the buffer that a value's text was appended to, which may be a new one.
@@ -278,6 +289,11 @@ func (x *sealing) partition(v *sqlplan.Value) (id string, none bool, err error) 
 		id, err = x.force.require()
 		return id, false, err
 	case sqlplan.FromSources:
+		if v.Partition.Compared {
+			if err := x.comparesExactly(v); err != nil {
+				return "", false, err
+			}
+		}
 		for i, src := range v.Partition.Sources {
 			if err := x.noOutput(v.Column.Partition, src); err != nil {
 				return "", false, err
@@ -364,10 +380,14 @@ func (x *sealing) lookup(i int) (any, error) {
 		}
 	}
 	var value any
-	switch exact, err := x.exact(l); {
+	exact, err := false, error(nil)
+	if l.Pinned != nil {
+		exact, err = x.exact(l.Table, l.Column)
+	}
+	switch {
 	case err != nil:
 		return nil, err
-	case l.Pinned != nil && exact && x.comparesText(l):
+	case l.Pinned != nil && exact && x.comparesText(l.Column, *l.Pinned):
 		if value = x.source(*l.Pinned); value == nil {
 			break // = NULL matches nothing
 		}
@@ -409,24 +429,43 @@ func (x *sealing) lookup(i int) (any, error) {
 	return value, nil
 }
 
-func (x *sealing) exact(l *sqlplan.Lookup) (bool, error) {
-	if l.Pinned == nil {
-		return false, nil
-	}
-	info, err := x.c.core.catalog.info(x.ctx, x.c.raw(), sqlplan.TableName{Schema: l.Table.Schema, Name: l.Table.Name})
+// exact tells whether the database compares a table's partition column byte for byte.
+func (x *sealing) exact(t *tags.Table, p *tags.Column) (bool, error) {
+	info, err := x.c.core.catalog.info(x.ctx, x.c.raw(), sqlplan.TableName{Schema: t.Schema, Name: t.Name})
 	if err != nil || info == nil {
 		return false, err
 	}
-	return x.c.core.catalog.db.exact(info, l.Column), nil
+	return x.c.core.catalog.db.exact(info, p), nil
+}
+
+// comparesExactly refuses a value whose row is found by comparing its partition column with what the statement brings
+// along, where rows of a partition of another spelling would be found too.
+func (x *sealing) comparesExactly(v *sqlplan.Value) error {
+	p := v.Column.Partition
+	exact, err := x.exact(v.Column.Table, p)
+	if err != nil {
+		return err
+	}
+	for _, src := range v.Partition.Sources {
+		exact = exact && (v.Partition.Array || x.comparesText(p, src))
+	}
+	if exact {
+		return nil
+	}
+	return &RefusedError{
+		Table: v.Column.Table.String(), Column: v.Column.Name, Offset: x.s.plan.Statements[0].Offset,
+		Rule:   "rows found by a comparison of " + p.Name + " that takes different partitions for equal",
+		Remedy: fmt.Sprintf("set %s too, or give it a collation that compares bytes", p.Name),
+	}
 }
 
 // comparesText: where a number compared with a text column is compared as a number, the rows found may spell
 // their partition in other ways.
-func (x *sealing) comparesText(l *sqlplan.Lookup) bool {
-	if !x.c.core.catalog.db.loose || l.Column.Kind != tags.KindString {
+func (x *sealing) comparesText(p *tags.Column, src sqlplan.Source) bool {
+	if !x.c.core.catalog.db.loose || p.Kind != tags.KindString {
 		return true
 	}
-	switch x.source(*l.Pinned).(type) {
+	switch x.source(src).(type) {
 	case nil, string, []byte:
 		return true
 	}

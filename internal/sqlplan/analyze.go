@@ -132,6 +132,7 @@ type analysis struct {
 	rowOf    *relation // whose whole row a name means
 	rowOK    bool      // whole rows may be named
 	shadows  []shadow
+	lists    []*list     // of the statement
 	ignore   bool        // of MySQL: values that don't fit are cut
 	excluded *relation   // of MySQL: the row that VALUES(c) reads
 	selected []*relation // of MySQL: the relations of the query of INSERT, which ON DUPLICATE KEY UPDATE sees
@@ -368,7 +369,7 @@ func (a *analysis) statement(s *stmt, i int) {
 		return
 	}
 	values := len(a.plan.Values)
-	a.shadows = a.shadows[:0]
+	a.shadows, a.lists = a.shadows[:0], a.lists[:0]
 	a.ignore, a.into, a.selected = false, false, nil
 	root := &scope{}
 	switch {
@@ -396,8 +397,10 @@ func (a *analysis) statement(s *stmt, i int) {
 		}
 		a.refuse(RuleTableAs, s.tok, nil)
 	}
-	a.checkShadows()
-	out.Writes = len(a.plan.Values) > values
+	a.checkLists()
+	for i := values; i < len(a.plan.Values) && !out.Writes; i++ {
+		out.Writes = !a.plan.Values[i].Unused
+	}
 	// Whatever the parser made, the analysis must have given a role.
 	for n := s.exprs[0]; n < s.exprs[1]; n++ {
 		e := a.nodes.at(n)

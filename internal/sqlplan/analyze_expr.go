@@ -27,7 +27,9 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		return a.scalar(sc, e)
 	case opExists:
 		// Whether there are rows says nothing about the columns of the rows.
-		a.query(e.sel, sc)
+		for _, c := range a.query(e.sel, sc).cols {
+			c.lin.harmlessUse()
+		}
 		return lineage{}
 	case opIsNull, opNotNull:
 		// NULL is stored as NULL, so it is the one thing that may be asked of an encrypted column.
@@ -35,10 +37,13 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 			a.row(sc, bare(e.a), RuleExpression)
 			return lineage{}
 		}
-		if a.f.postgres && a.wholeRow(sc, e.a) != nil {
-			return lineage{}
+		if a.f.postgres {
+			if r := a.wholeRow(sc, e.a); r != nil {
+				r.spoiled(e.tok, true)
+				return lineage{}
+			}
 		}
-		a.value(sc, e.a)
+		a.value(sc, e.a).harmlessUse()
 		return lineage{}
 	case opNeg, opPos, opBitNot, opNot:
 		a.plain(sc, e.a, RuleExpression)
@@ -113,6 +118,7 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 	case opField:
 		if r := a.wholeRow(sc, e.a); r != nil {
 			lin, sure := r.has(a.f, a.ident(e.aux))
+			lin = a.used(lin, e.tok)
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
@@ -126,12 +132,17 @@ func (a *analysis) value(sc *scope, e *expr) lineage {
 		if e.a != nil {
 			if r := a.wholeRow(sc, e.a); r == nil {
 				a.plain(sc, e.a, RuleExpression)
-			} else if enc := r.firstEncrypted(); enc != nil {
-				a.refuse(RuleWholeRow, e.tok, enc)
+			} else {
+				r.spoiled(e.tok, true)
+				if enc := r.firstEncrypted(); enc != nil {
+					a.refuse(RuleWholeRow, e.tok, enc)
+				}
 			}
 			break
 		}
-		if enc := a.wholeRow(sc, e).firstEncrypted(); enc != nil {
+		r := a.wholeRow(sc, e)
+		r.spoiled(e.tok, true)
+		if enc := r.firstEncrypted(); enc != nil {
 			a.refuse(RuleWholeRow, e.tok, enc)
 		}
 	case opCollate:
@@ -215,7 +226,11 @@ func (a *analysis) compareList(sc *scope, l *expr, list []*expr) {
 func (a *analysis) scalar(sc *scope, e *expr) lineage {
 	res := a.query(e.sel, sc)
 	if len(res.cols) == 1 && res.openOf == nil {
-		return res.cols[0].lin
+		lin := res.cols[0].lin
+		if lin.list != nil {
+			return lineage{value: lin.value} // which row's it is depends on more than the list
+		}
+		return lin
 	}
 	// A row value, or an error of the database.
 	if enc := res.encrypted(); enc != nil {
@@ -249,7 +264,9 @@ func (a *analysis) inTable(sc *scope, e *expr) {
 	}
 	if n.schema < 0 {
 		if c := a.findCTE(sc.with, a.ident(n.tok)); c != nil {
-			if enc := a.cteRef(c, sc, n.tok).encrypted(); enc != nil {
+			res := a.cteRef(c, sc, n.tok)
+			res.spoiled(n.tok)
+			if enc := res.encrypted(); enc != nil {
 				a.refuse(RuleCompared, n.tok, enc.lin.col)
 			}
 			return
@@ -277,8 +294,14 @@ func (a *analysis) call(sc *scope, e *expr) {
 		sc.aggregate = true
 	}
 	if name == "count" && len(e.list) == 1 && !x.distinct {
-		if !a.f.postgres || a.wholeRow(sc, e.list[0]) == nil {
+		r := (*relation)(nil)
+		if a.f.postgres {
+			r = a.wholeRow(sc, e.list[0])
+		}
+		if r == nil {
 			a.value(sc, e.list[0])
+		} else {
+			r.spoiled(e.tok, true)
 		}
 	} else {
 		rule := RuleFunction
@@ -323,7 +346,7 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 		if n < 1 || n > len(res.cols) {
 			// The database refuses it, unless a hidden column comes to stand in that place.
 			res.why = unpinnedDerived
-		} else if res.cols[n-1].lin.encrypted() {
+		} else if res.cols[n-1].lin.spoiled(e.tok); res.cols[n-1].lin.encrypted() {
 			a.refuse(rule, e.tok, res.cols[n-1].lin.col)
 		}
 		return
@@ -345,6 +368,7 @@ func (a *analysis) sortTerm(sc *scope, e *expr, res *result, rule string, aliasF
 				continue
 			}
 			e.markSeen()
+			c.lin.spoiled(e.tok)
 			if c.lin.encrypted() {
 				a.refuse(rule, e.tok, c.lin.col)
 			}
@@ -366,6 +390,7 @@ func (a *analysis) outputTerm(e, k *expr, res *result, rule string, first bool) 
 			continue
 		}
 		hit = true
+		c.lin.spoiled(e.tok)
 		if c.lin.encrypted() {
 			a.refuse(rule, e.tok, c.lin.col)
 		}

@@ -150,7 +150,13 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) ins
 		}
 		var bySource [4][]Source // by partition: its sources, made once a row
 		for i, col := range cols {
-			if col == nil || !col.Encrypted || values[i].kind != storedSource {
+			if col == nil || !col.Encrypted {
+				continue
+			}
+			if values[i].kind == storedListed {
+				a.insertListed(values[i].from, cols, values, row[i].tok)
+			}
+			if values[i].kind != storedSource {
 				continue
 			}
 			part := Partition{From: InForce}
@@ -178,6 +184,27 @@ func (a *analysis) insertRows(w *writer, in *insertStmt, c *core, sc *scope) ins
 		}
 	}
 	return rows
+}
+
+// insertListed seals a column of a list that is inserted beside the other values of its row.
+func (a *analysis) insertListed(v *listedValue, cols []*tags.Column, values []stored, tok int32) {
+	p := v.to.Partition
+	if p == nil {
+		a.sealListed(v, func(int) Partition { return Partition{From: InForce} })
+		return
+	}
+	k := indexOf(cols, p)
+	if k < 0 {
+		a.refuse(RuleNoPartition, tok, v.to)
+	}
+	switch own := &values[k]; {
+	case own.kind == storedListed:
+		a.sealListed(v, a.partitionsOf(v, own.from, false))
+	case own.isPartitionSource():
+		a.sealListed(v, func(int) Partition { return Partition{From: FromSources, Sources: []Source{own.src}} })
+	default:
+		a.refuse(RulePartitionValue, tok, p)
+	}
 }
 
 // partitions returns the columns of a table that name partitions, each once.
@@ -251,6 +278,10 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		if a.f.mysql {
 			a.mayCut(c, Source{})
 		}
+		if lin.list != nil {
+			a.insertListed(a.storeListed(c, lin).from, cols, a.selectedValues(res, cols), in.sel.tok)
+			continue
+		}
 		if lin.col != c {
 			a.refuseParam(RuleStoredSelect, in.sel.tok, c, nil)
 		}
@@ -266,6 +297,23 @@ func (a *analysis) insertSelect(w *writer, in *insertStmt, root *scope) {
 		}
 	}
 	a.expandStar(in, res)
+}
+
+// selectedValues returns what a query gives to partition columns that it doesn't read from a registered table: a
+// column of a list, a placeholder or a literal.
+func (a *analysis) selectedValues(res *result, cols []*tags.Column) []stored {
+	values := make([]stored, len(cols))
+	for i := range cols {
+		switch lin := res.cols[i].lin; {
+		case lin.list != nil:
+			values[i] = stored{kind: storedListed, from: &listedValue{lin.list, lin.inst}}
+		case lin.value > 0 && res.core != nil && len(res.core.cols) == len(cols) && res.core.cols[i].e != nil:
+			if src, ok := a.source(a.partitionExpr(res.core.cols[i].e)); ok {
+				values[i] = stored{kind: storedSource, src: src}
+			}
+		}
+	}
+	return values
 }
 
 // expandStar replaces a star whose columns are inserted by their names, so that they can't shift against the
@@ -339,6 +387,9 @@ func (a *analysis) upsert(w *writer, in *insertStmt, u *upsert, rows insertedRow
 	parts := partitions(w.table)
 	for i := range list {
 		v := &list[i]
+		if v.kind == storedListed && v.col.Encrypted {
+			a.refuse(RuleStoredColumn, v.e.tok, v.col) // which row of the list belongs to the row in conflict isn't known
+		}
 		if !v.col.Encrypted || v.kind != storedSource && v.kind != storedExcluded {
 			continue
 		}

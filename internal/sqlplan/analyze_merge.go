@@ -57,8 +57,17 @@ func (a *analysis) mergeValues(w *writer, stmt int, m *mergeStmt, when *mergeWhe
 	}
 	for i := range list {
 		v := &list[i]
-		if !v.col.Encrypted || v.kind != storedSource {
+		if !v.col.Encrypted || v.kind != storedSource && v.kind != storedListed {
 			continue
+		}
+		if v.kind == storedListed {
+			conditions := []*expr{when.cond}
+			if when.matched {
+				conditions = append(conditions, m.on)
+			}
+			if a.setListed(w, list, v, conditions...) {
+				continue
+			}
 		}
 		part := Partition{From: InForce}
 		if p := v.col.Partition; p != nil {
@@ -84,6 +93,10 @@ func (a *analysis) mergeValues(w *writer, stmt int, m *mergeStmt, when *mergeWhe
 					a.lookups = append(a.lookups, placeholder{stmt: stmt, lookup: part.Lookup, offset: int(a.toks[end].end)})
 				}
 			}
+		}
+		if v.kind == storedListed {
+			a.sealListed(v.from, func(int) Partition { return part })
+			continue
 		}
 		a.addValue(v.col, v.src, part, -1)
 	}

@@ -42,6 +42,9 @@ func (a *analysis) pgFromItem(left []*relation, s *source, outer *scope) ([]*rel
 		for _, e := range s.args {
 			a.plain(lateral, e, RuleFunction)
 		}
+		if r = a.unnested(s, lateral); r != nil {
+			return []*relation{r}, &joined{rel: r}
+		}
 		// What the columns of a function are is its own affair; none is encrypted.
 		r = &relation{unnamed: true}
 		if s.alias >= 0 {
@@ -286,6 +289,7 @@ func (a *analysis) rowValue(sc *scope, e *expr, name string, q *search) {
 				a.rowOf = r
 				return
 			}
+			r.spoiled(e.tok, true)
 			if enc := r.firstEncrypted(); enc != nil {
 				a.refuse(RuleWholeRow, e.tok, enc)
 			}
@@ -314,6 +318,7 @@ func (r *relation) firstEncrypted() *tags.Column {
 // attribute is called for t.name where t has no such column in the model: if the table has none either, the
 // database calls a function of that name with the row.
 func (a *analysis) attribute(r *relation, e *expr, name string) {
+	r.spoiled(e.tok, true)
 	enc := r.firstEncrypted()
 	if enc == nil || r.isBase && a.isRowID(name) {
 		return

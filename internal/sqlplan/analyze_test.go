@@ -435,6 +435,12 @@ func checkPlanIn(t *testing.T, an *Analyzer, query string, mode Mode) {
 		if v.Source.Literal != nil {
 			literals++
 		}
+		if v.Unused {
+			if v.Partition.From != 0 || v.Array {
+				t.Fatalf("value %+v of %q", v, query)
+			}
+			continue
+		}
 		switch v.Partition.From {
 		case InForce:
 			if v.Column.Partition != nil {

@@ -66,7 +66,10 @@ func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []writt
 	before := len(a.lookups)
 	for i := range list {
 		v := &list[i]
-		if !v.col.Encrypted || v.kind != storedSource {
+		if !v.col.Encrypted || v.kind != storedSource && v.kind != storedListed {
+			continue
+		}
+		if v.kind == storedListed && a.setListed(w, list, v, u.where) {
 			continue
 		}
 		part := Partition{From: InForce}
@@ -86,6 +89,10 @@ func (a *analysis) updateValues(w *writer, stmt int, u *updateStmt, list []writt
 				}
 				part = Partition{From: FromLookup, Lookup: n}
 			}
+		}
+		if v.kind == storedListed {
+			a.sealListed(v.from, func(int) Partition { return part })
+			continue
 		}
 		a.addValue(v.col, v.src, part, -1)
 	}

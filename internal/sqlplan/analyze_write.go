@@ -11,12 +11,14 @@ const (
 	storedSource   // a placeholder or a literal
 	storedSame     // the row's own value of the same column
 	storedExcluded // excluded.c of the same column
+	storedListed   // a column of a list
 )
 
 // stored is what a statement stores into a column.
 type stored struct {
 	kind storedKind
 	src  Source
+	from *listedValue // of storedListed
 }
 
 // written is one column that SET assigns.
@@ -85,6 +87,10 @@ func (a *analysis) store(w *writer, sc *scope, c *tags.Column, e *expr) stored {
 			return stored{kind: storedSame}
 		case lin.col == c && w.excluded != nil && lin.inst == w.excluded.inst:
 			return stored{kind: storedExcluded}
+		case b.op == opColumn:
+			if lin := a.resolve(sc, b); lin.list != nil {
+				return stored{kind: storedListed, from: &listedValue{lin.list, lin.inst}}
+			}
 		}
 		return stored{}
 	}
@@ -162,6 +168,8 @@ func (a *analysis) storeColumn(w *writer, sc *scope, c *tags.Column, e *expr) st
 		return stored{kind: storedSame}
 	case lin.col == c && w.excluded != nil && lin.inst == w.excluded.inst:
 		return stored{kind: storedExcluded}
+	case lin.list != nil:
+		return a.storeListed(c, lin)
 	case a.f.wordValues && single && first.kind == tWord && lin.col == nil:
 		// TRUE and FALSE are values where they are no columns.
 		word := a.ident(e.tok)
@@ -445,7 +453,7 @@ func (a *analysis) checkMove(w *writer, list []written) {
 			}
 			values = values || s.kind == storedSource
 		}
-		if values && p.kind != storedExcluded && !p.isPartitionSource() {
+		if values && p.kind != storedExcluded && !p.isPartitionSource() { // values of a list: see setListed
 			a.refuse(RulePartitionValue, p.e.tok, p.col)
 		}
 	}

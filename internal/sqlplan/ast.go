@@ -154,22 +154,23 @@ const (
 
 // source is an item of FROM.
 type source struct {
-	join     joinOp
-	name     name
-	alias    int32   // token, or -1
-	call     bool    // a table-valued function
-	joined   bool    // of MySQL: nested are joined without parentheses around them
-	dual     bool    // of MySQL: no table
-	lateral  bool    // also without the word, of a function
-	cols     []int32 // names given to its columns, by their tokens
-	typed    bool    // cols have types: they are the columns of a function
-	args     []*expr // of a function; the function itself, or several, where calls are expressions
-	merged   int32   // token of the alias of the columns of USING, or -1
-	sel      *selectStmt
-	nested   []*source
-	on       *expr
-	using    []int32 // tokens
-	tok, end int32
+	join       joinOp
+	name       name
+	alias      int32   // token, or -1
+	call       bool    // a table-valued function
+	ordinality bool    // WITH ORDINALITY: its rows are numbered
+	joined     bool    // of MySQL: nested are joined without parentheses around them
+	dual       bool    // of MySQL: no table
+	lateral    bool    // also without the word, of a function
+	cols       []int32 // names given to its columns, by their tokens
+	typed      bool    // cols have types: they are the columns of a function
+	args       []*expr // of a function; the function itself, or several, where calls are expressions
+	merged     int32   // token of the alias of the columns of USING, or -1
+	sel        *selectStmt
+	nested     []*source
+	on         *expr
+	using      []int32 // tokens
+	tok, end   int32
 }
 
 // with is a WITH clause.

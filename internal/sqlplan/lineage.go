@@ -8,10 +8,11 @@ type result struct {
 	openOf []TableName // more columns, of these tables, that aren't known; none of them is encrypted
 	star   bool        // a star stands for columns of a registered table
 
-	scope *scope // of a query without set operations: where further columns could be selected
-	core  *core
-	why   string  // why none can; "" when they can
-	terms []*expr // expressions whose bare names may mean outputs
+	scope  *scope // of a query without set operations: where further columns could be selected
+	core   *core
+	why    string  // why none can; "" when they can
+	terms  []*expr // expressions whose bare names may mean outputs
+	having []*expr // of MySQL, likewise
 }
 
 func (r *result) encrypted() *outCol {
@@ -30,6 +31,7 @@ const (
 	unpinnedDerived   = "derived table"
 	unpinnedSubquery  = "subquery"
 	unpinnedRecursive = "recursive query"
+	unpinnedHaving    = "name in HAVING"
 )
 
 // query analyses a SELECT or VALUES that stands in the scope outer.
@@ -152,6 +154,13 @@ func (m *mergedInstances) of(a, b *instance) *instance {
 
 // merge adds an arm of a set operation to res.
 func (a *analysis) merge(res, arm *result, o setOp, c *core) {
+	for _, r := range [2]*result{res, arm} {
+		for i := range r.cols {
+			if l := &r.cols[i].lin; l.list != nil {
+				*l = lineage{value: l.value} // rows of several lists, or made distinct
+			}
+		}
+	}
 	var pairs mergedInstances
 	left, right := res.encrypted(), arm.encrypted()
 	if left == nil && right == nil {
@@ -342,8 +351,11 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 	for _, w := range c.windows {
 		a.window(sc, w)
 	}
-	if c.distinct && enc != nil {
-		a.refuse(RuleGrouped, c.tok, enc.lin.col)
+	if c.distinct {
+		res.spoiled(c.tok)
+		if enc != nil {
+			a.refuse(RuleGrouped, c.tok, enc.lin.col)
+		}
 	}
 	for _, o := range order {
 		a.sortTerm(sc, o, res, RuleOrdered, true)
@@ -359,8 +371,9 @@ func (a *analysis) core(c *core, outer *scope, order []*expr) *result {
 
 // valuesCore analyses VALUES outside of INSERT.
 func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
-	for i := range c.values[0] {
-		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: !a.f.mysql})
+	l := a.listOf(c, sc)
+	for i, col := range l.cols {
+		res.cols = append(res.cols, outCol{name: columnN(i + 1), sure: !a.f.mysql, lin: lineage{list: col, inst: l.inst}})
 	}
 	for _, row := range c.values {
 		for i, e := range row {
@@ -368,8 +381,8 @@ func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
 			if lin.encrypted() {
 				a.refuse(RuleExpression, e.tok, lin.col)
 			}
-			if i < len(res.cols) && res.cols[i].lin.value == 0 {
-				res.cols[i].lin.value = lin.value
+			if i < len(res.cols) && res.cols[i].lin.value == 0 && lin.col == nil {
+				res.cols[i].lin.value = a.firstValue(e) // also in an expression
 			}
 		}
 	}
@@ -457,6 +470,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 				continue
 			}
 			c.star, c.alias = true, false
+			c.lin = a.used(c.lin, rc.tok)
 			if !qualified && c.sure && sc.merged(a.f, c.name) {
 				c.lin = c.lin.plainOnly()
 			}
@@ -648,6 +662,7 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 			c.name, c.sure = a.ident(names[i]), true
 		}
 		c.alias, c.star = false, false
+		c.lin.harmlessUse()
 		a.shadow(&c)
 		c.lin.inst = r.remap(c.lin.inst)
 		// The database renames a repeated column; how is its own affair.
@@ -665,25 +680,13 @@ func (a *analysis) derived(alias int32, res *result, names []int32) *relation {
 type shadow struct {
 	name string
 	tok  int32
+	list *listColumn // that it is, or nil
 }
 
 // shadow notes a column of a derived table that holds a value of the statement's own.
 func (a *analysis) shadow(c *outCol) {
 	if c.lin.value > 0 && c.sure {
-		a.shadows = append(a.shadows, shadow{c.name, c.lin.value - 1})
-	}
-}
-
-// checkShadows refuses values in derived columns that are named like an encrypted column of a table that the
-// statement touches: they are meant for it, and would leave the process in the clear, used or not.
-func (a *analysis) checkShadows() {
-	for _, s := range a.shadows {
-		for _, t := range a.cur.Tables {
-			a.spend(len(t.Columns))
-			if c := t.Column(s.name); c != nil && c.Encrypted {
-				a.refuse(RuleShadow, s.tok, c)
-			}
-		}
+		a.shadows = append(a.shadows, shadow{c.name, c.lin.value - 1, c.lin.list})
 	}
 }
 
@@ -801,6 +804,8 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 			if lin.encrypted() {
 				a.refuse(RuleJoined, u, lin.col)
 			}
+			lin.spoiled(u)
+			r.spoiled(u, false)
 		}
 		for _, r := range rhs {
 			r.merged = append(r.merged, n)
@@ -813,6 +818,7 @@ func (a *analysis) mergeColumns(sc *scope, s *source, left int) {
 	a.spend(len(sc.rels) * 16)
 	for _, r := range sc.rels {
 		enc = enc || r.hasEncrypted()
+		r.spoiled(s.tok, true)
 	}
 	if !enc {
 		for _, r := range rhs {

@@ -45,6 +45,11 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		if o.Unpinned = reason; reason != "" {
 			continue
 		}
+		if a.namedIn(res.having, name) {
+			// HAVING finds columns that are selected, under whatever name: it might find this one.
+			o.Unpinned = unpinnedHaving
+			continue
+		}
 		if a.namedIn(res.terms, name) {
 			// As a second output of this name it would change what the term means, or make it ambiguous.
 			name = "asherah_" + strconv.Itoa(len(cols)+1)
@@ -142,7 +147,7 @@ func (a *analysis) selectStatement(s *stmt, i int, root *scope) {
 	} else if a.f.mysql && res.core != nil {
 		res.terms = append(slices.Clone(s.sel.order), res.core.group...)
 		if res.core.having != nil {
-			res.terms = append(res.terms, res.core.having)
+			res.having = []*expr{res.core.having}
 		}
 	}
 	a.emit(i, res, end)

@@ -197,7 +197,7 @@ func (a *analysis) checkRoles() {
 			continue
 		}
 		w := &p.Values[r.first]
-		if v.Column != w.Column || !samePartition(&v.Partition, &w.Partition) {
+		if v.Column != w.Column || v.Array != w.Array || v.Unused != w.Unused || !samePartition(&v.Partition, &w.Partition) {
 			a.refuseRole(v, n)
 		}
 	}
@@ -218,7 +218,7 @@ func (a *analysis) refuseRole(v *Value, param int) {
 
 // samePartition reports whether two partitions are surely the same.
 func samePartition(a, b *Partition) bool {
-	if a.From != b.From || a.Lookup != b.Lookup || len(a.Sources) != len(b.Sources) {
+	if a.From != b.From || a.Lookup != b.Lookup || a.Array != b.Array || len(a.Sources) != len(b.Sources) {
 		return false
 	}
 	for i := range a.Sources {

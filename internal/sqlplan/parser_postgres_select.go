@@ -492,6 +492,7 @@ func (p *parser) pgItem() *source {
 	}
 	if s.call && p.is(tWord) && p.isKw(kwWith) && p.wordAt(1, "ordinality") {
 		p.pos += 2
+		s.ordinality = true
 	}
 	p.pgAlias(s)
 	if p.acceptKw(kwTablesample) {

@@ -98,6 +98,9 @@ type Value struct {
 	Source    Source
 	Partition Partition
 	Row       int // number of the VALUES row, from 0; -1 outside of VALUES
+
+	Array  bool // the source is an array: each of its elements is sealed
+	Unused bool // nothing reads the value, and NULL is sent in its place; it has no partition
 }
 
 // Partition says whose key seals a value.
@@ -105,6 +108,12 @@ type Partition struct {
 	From    PartitionFrom
 	Sources []Source // FromSources: one, or several that must all be equal
 	Lookup  int      // FromLookup: index into Plan.Lookups
+
+	// Array: the source is an array, whose elements are the partitions of the elements of the value's array.
+	Array bool
+	// Compared: the statement compares the column with the source instead of storing it. It may only be run where
+	// the database compares the column byte for byte.
+	Compared bool
 }
 
 // PartitionFrom is the kind of a Partition.

@@ -145,7 +145,12 @@ func TestTheGrammarIsThatOfPostgreSQL(t *testing.T) {
 				t.Errorf("%s: the server doesn't understand it: %v\n%s", c.Name, prepare(c.Query), c.Query)
 				continue
 			}
-			sent := sqlplan.ApplyEdits(c.Query, p, func(*sqlplan.Value) string { return "'ash1.x'" })
+			sent := sqlplan.ApplyEdits(c.Query, p, func(v *sqlplan.Value) string {
+				if v.Array {
+					return "'{ash1.x}'"
+				}
+				return "'ash1.x'"
+			})
 			if sent == c.Query {
 				continue
 			}

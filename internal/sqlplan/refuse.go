@@ -74,6 +74,10 @@ const (
 	RuleStoredSelect = "a query's value stored into an encrypted column"
 	// RuleStoredNumber: a number that the database itself doesn't read exactly.
 	RuleStoredNumber = "a number out of range for an encrypted column"
+	// RuleListUsed: of a list of rows, what is sealed is compared, computed with or returned as well.
+	RuleListUsed = "a column of a list that is stored into an encrypted column and read for something else"
+	// RuleListTwice: a column of a list of rows would have to be sealed for two places.
+	RuleListTwice = "a column of a list that is stored into two encrypted columns or for two partitions"
 	// RuleShadow: a value that is meant for an encrypted column would be sent in the clear.
 	RuleShadow = "a value in a derived column named like an encrypted one"
 	// RuleStoredPart: a sealed value has no elements and no fields.
@@ -205,6 +209,8 @@ var remedies = map[string]string{
 	RuleStoredSelect:       "use VALUES with placeholders",
 	RuleStoredNumber:       "pass the value as an argument",
 	RuleStoredTwice:        "assign it once",
+	RuleListUsed:           "give the list another column for it",
+	RuleListTwice:          "give the list a column for each",
 	RuleShadow:             "leave the column out, or send a statement for each row with placeholders in VALUES or SET",
 	RuleStoredPart:         "assign the whole column",
 	RuleRowWidth:           "give one value for each column",

@@ -195,7 +195,15 @@ func render(query string, p *Plan, asked []TableName, err error) string {
 		if v.Row >= 0 {
 			row = fmt.Sprintf(" row %d", v.Row)
 		}
-		line("seal %s -> %s%s, partition %s", showSource(p, v.Source), v.Column, row, showPartition(p, v.Partition))
+		if v.Unused {
+			line("drop %s, meant for %s%s", showSource(p, v.Source), v.Column, row)
+			continue
+		}
+		each := ""
+		if v.Array {
+			each = "each of "
+		}
+		line("seal %s%s -> %s%s, partition %s", each, showSource(p, v.Source), v.Column, row, showPartition(p, v.Partition))
 	}
 	for i, l := range p.Lookups {
 		line("lookup %d: %s", i, l.Column)
@@ -288,12 +296,24 @@ func showPartition(p *Plan, x Partition) string {
 	for _, s := range x.Sources {
 		all = append(all, showSource(p, s))
 	}
-	return strings.Join(all, " and ")
+	text := strings.Join(all, " and ")
+	if x.Array {
+		text = "each of " + text
+	}
+	if x.Compared {
+		text += ", compared"
+	}
+	return text
 }
 
 // edited applies the edits, with «sealed table.column» for sealed literals.
 func edited(query string, p *Plan) string {
-	return apply(query, p, func(v *Value) string { return "«sealed " + v.Column.String() + "»" })
+	return apply(query, p, func(v *Value) string {
+		if v.Unused {
+			return "NULL"
+		}
+		return "«sealed " + v.Column.String() + "»"
+	})
 }
 
 func apply(query string, p *Plan, seal func(*Value) string) string {

@@ -5,10 +5,12 @@ import "github.com/asherah-sql/asherah-sql/tags"
 // lineage says which column an expression's bare value is, and of which row.
 type lineage struct {
 	col  *tags.Column // encrypted or not; nil: something else
-	inst *instance    // nil when col is nil
+	inst *instance    // nil when col and list are nil
 	null bool         // the literal NULL
 	// value is the token of a placeholder or a literal that stands there, plus 1; 0: none.
 	value int32
+	said  int32       // where the column of list was named
+	list  *listColumn // a column of rows that the statement brings along, or nil
 }
 
 func (l lineage) encrypted() bool { return l.col != nil && l.col.Encrypted }
@@ -274,10 +276,12 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 			a.spend(r.width())
 			base = base || r.isBase
 			lin, sure := r.has(a.f, name)
+			lin = a.used(lin, e.tok)
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
 			case mayHave:
+				r.spoiled(e.tok, false)
 				q.unsure = append(q.unsure, r)
 			case shouldHas:
 				should = true
@@ -316,6 +320,7 @@ func (a *analysis) unqualified(sc *scope, e *expr, name string) lineage {
 		a.spend(len(s.aliases))
 		for i := range s.aliases {
 			if c := &s.aliases[i]; c.alias && a.f.same(c.name, name) {
+				c.lin.spoiled(e.tok)
 				if !c.lin.encrypted() {
 					return q.held
 				}
@@ -401,6 +406,7 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 			a.spend(r.width())
 			known = true
 			lin, sure := r.has(a.f, name)
+			lin = a.used(lin, e.tok)
 			switch sure {
 			case cantTell:
 				a.refuse(RuleAmbiguousColumn, e.tok, nil)
@@ -412,6 +418,7 @@ func (a *analysis) qualified(sc *scope, e *expr, schema, table, name string) lin
 				if a.f.postgres {
 					a.attribute(r, e, name)
 				}
+				r.spoiled(e.tok, false)
 				q.unsure = append(q.unsure, r)
 			case shouldHas:
 				q.hold(lin, r, inner)

@@ -313,6 +313,9 @@ func (w *world) prepare(q string, p *sqlplan.Plan, args *arguments) (*prepared, 
 				plain = nil
 			}
 		case sqlplan.FromSources:
+			if v.Array {
+				break
+			}
 			var first any
 			for j, s := range v.Partition.Sources {
 				x := w.value(p, s, args)
@@ -323,7 +326,17 @@ func (w *world) prepare(q string, p *sqlplan.Plan, args *arguments) (*prepared, 
 			}
 			part = text(first)
 		}
-		s := w.seal(v.Column, part, plain)
+		var s any
+		switch {
+		case v.Unused:
+		case v.Array:
+			var err error
+			if s, err = w.sealArray(p, v, part, plain, args); err != nil {
+				return nil, err
+			}
+		default:
+			s = w.seal(v.Column, part, plain)
+		}
 		if v.Source.Literal != nil {
 			literals[i] = s
 			continue
@@ -366,6 +379,40 @@ func (w *world) prepare(q string, p *sqlplan.Plan, args *arguments) (*prepared, 
 		out.args = append(out.args, v)
 	}
 	return out, nil
+}
+
+// sealArray seals each element of an array of the form {a,NULL}.
+func (w *world) sealArray(p *sqlplan.Plan, v *sqlplan.Value, partition string, plain any, args *arguments) (any, error) {
+	list := func(x any) []string {
+		s, ok := x.(string)
+		if !ok || len(s) < 3 || s[0] != '{' {
+			return nil
+		}
+		return strings.Split(s[1:len(s)-1], ",")
+	}
+	elements, parts := list(plain), []string(nil)
+	if v.Partition.Array {
+		parts = list(w.value(p, v.Partition.Sources[0], args))
+	} else if v.Partition.From == sqlplan.FromSources {
+		partition = text(w.value(p, v.Partition.Sources[0], args))
+	}
+	if elements == nil {
+		return nil, errSkip
+	}
+	out := make([]string, len(elements))
+	for i, e := range elements {
+		if out[i] = e; e == "NULL" {
+			continue
+		}
+		if v.Partition.Array {
+			if i >= len(parts) || parts[i] == "NULL" {
+				return nil, errSkip
+			}
+			partition = parts[i]
+		}
+		out[i] = fmt.Sprint(w.seal(v.Column, partition, e))
+	}
+	return "{" + strings.Join(out, ",") + "}", nil
 }
 
 type table struct {
