@@ -8,8 +8,8 @@ import (
 	"github.com/asherah-sql/asherah-sql/driver"
 )
 
-// MariaDB 10.11 itself answers "Data too long" to placeholders in the second row of VALUES that aren't put into the
-// text, so most values stand in the text here.
+// The values stand in the text: MariaDB 10.11 itself loses placeholders in VALUES that aren't put into the text, or
+// answers "Data too long" to those of the second row.
 
 func TestManyRowsInLists(t *testing.T) {
 	eachWay(t, func(t *testing.T, d *database) {
@@ -23,8 +23,7 @@ func TestManyRowsInLists(t *testing.T) {
 		mustExec(t, d, `UPDATE users u, `+list(`(1, 'acme....', 'n', '`+secret+`5', 42, NULL), (2, 'umbrella', 'm', '`+secret+`6', 43, NULL)`)+
 			`SET u.email = d.email WHERE u.id = d.id AND u.tenant_id = d.tenant_id`)
 		mustExec(t, d, `UPDATE users u, `+list(`(1, 'x', 'o', '`+secret+`7', '`+secret+`x', NULL), (2, 'x', 'p', '`+secret+`8', NULL, NULL)`)+`SET u.name = d.name WHERE u.id = d.id`)
-		mustExec(t, d, `INSERT INTO users (id, tenant_id, email) WITH d (id, tenant_id, email) AS (VALUES (?, ?, ?)) SELECT id, tenant_id, email FROM d`,
-			3, "initech", secret+"9")
+		mustExec(t, d, `INSERT INTO users (id, tenant_id, email) WITH d (id, tenant_id, email) AS (VALUES (3, 'initech', '`+secret+`9'), (4, 'acme', NULL)) SELECT id, tenant_id, email FROM d`)
 		for i, want := range []string{secret + "3", secret + "6", secret + "9"} {
 			if got := one(t, t.Context(), d, `SELECT email FROM users WHERE id = ?`, i+1); got != want {
 				t.Errorf("row %d: got %s, want %s", i+1, got, want)
