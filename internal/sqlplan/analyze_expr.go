@@ -227,8 +227,9 @@ func (a *analysis) scalar(sc *scope, e *expr) lineage {
 	res := a.query(e.sel, sc)
 	if len(res.cols) == 1 && res.openOf == nil {
 		lin := res.cols[0].lin
-		if lin.list != nil {
-			return lineage{value: lin.value} // which row's it is depends on more than the list
+		if !lin.encrypted() {
+			// It is NULL where there is no row: it can't say whose another column is, nor which row of a list it is of.
+			return lineage{null: lin.null, value: lin.value}
 		}
 		return lin
 	}

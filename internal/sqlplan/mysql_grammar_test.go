@@ -13,24 +13,11 @@ import (
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan/sqlgen"
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 
 	"github.com/go-sql-driver/mysql"
 )
-
-// mysqlSchema has the tables of the tests. All columns are texts, so that random statements compare what they
-// like.
-var mysqlSchema = []string{
-	"CREATE DATABASE IF NOT EXISTS archive",
-	"CREATE TABLE users (id varchar(40) UNIQUE, tenant_id varchar(40), email text, ssn text, name varchar(90), pin text, admin text, note text, region varchar(40), extra text, UNIQUE users_name (tenant_id, name), UNIQUE users_region (region, id))",
-	"CREATE TABLE customers (id varchar(40) UNIQUE, created_at text, updated_at text, deleted_at text, name varchar(90) UNIQUE, email text, phone text, card text, age text)",
-	"CREATE TABLE orders (id varchar(40) UNIQUE, customer_id varchar(40), item text, card_no text)",
-	"CREATE TABLE archive.documents (id varchar(40) UNIQUE, tenant varchar(40), body text, UNIQUE (tenant, id))",
-	"CREATE TABLE logs (id varchar(40) UNIQUE, at text, line text, tenant_id varchar(40))",
-	"CREATE TABLE mails (id varchar(40) UNIQUE, email text, name text, users text)",
-	"CREATE TABLE items (id varchar(40) UNIQUE, note text, price text)",
-	"CREATE TABLE profiles (id varchar(40) UNIQUE, customer_id varchar(40), ssn text)",
-}
 
 // openMySQL returns a connection to a server of the test's own, with the tables, and the mode that it is in.
 func openMySQL(t testing.TB, params string) (*sql.Conn, sqlplan.Mode) {
@@ -49,7 +36,7 @@ func openMySQL(t testing.TB, params string) (*sql.Conn, sqlplan.Mode) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range append(mysqlSchema, "SET max_statement_time = 1", "SET collation_connection = utf8mb4_bin") {
+	for _, q := range append(sqlgen.Tables(dialect.MySQL), "SET max_statement_time = 1", "SET collation_connection = utf8mb4_bin") {
 		if _, err := c.ExecContext(context.Background(), q); err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan/sqlgen"
 )
 
 // The soundness test of soundness_test.go on MariaDB, in each sql_mode that changes how a text is read.
@@ -27,7 +28,7 @@ func newMySQLWorld(t testing.TB) *mysqlWorld {
 		var c *sql.Conn
 		c, server = openMySQL(t, "")
 		// Both databases have one name, which statements give.
-		for _, q := range append([]string{"CREATE DATABASE " + genDatabase, "USE " + genDatabase, "DROP DATABASE archive"}, mysqlSchema...) {
+		for _, q := range append([]string{"CREATE DATABASE " + sqlgen.Database, "USE " + sqlgen.Database, "DROP DATABASE archive"}, sqlgen.Tables(w.d)...) {
 			if _, err := c.ExecContext(context.Background(), q); err != nil {
 				t.Fatalf("%s: %v", q, err)
 			}
@@ -38,14 +39,7 @@ func newMySQLWorld(t testing.TB) *mysqlWorld {
 	w.cat = newMySQLCatalog(w.twin)
 	out := &mysqlWorld{w, server}
 	out.set("")
-	for _, q := range []string{
-		"INSERT INTO users VALUES ('1', 'MKta', 'MK1', NULL, 'MK1', 'MK2', NULL, 'MK1', '1', 'MK1'), ('2', 'MKta', 'MK2', 'MK1', 'MK2', NULL, 'MK1', NULL, '2', 'MK3'), ('3', 'MKtb', 'MK1', 'MK1', 'MK1', NULL, NULL, 'MK2', '1', NULL), ('4', NULL, NULL, NULL, 'MK4', NULL, NULL, NULL, NULL, NULL)",
-		"INSERT INTO customers (id, name, email, phone, card, age) VALUES ('1', 'MK1', 'MK1', NULL, 'MK2', '1'), ('2', 'MK2', 'MK2', 'MK1', NULL, '2'), ('3', 'MK3', NULL, NULL, NULL, NULL)",
-		"INSERT INTO orders VALUES ('1', '1', 'MK1', 'MK1'), ('2', '1', 'MK2', NULL)",
-		"INSERT INTO archive.documents VALUES ('1', '1', 'MK1'), ('2', '2', 'MK2')",
-		"INSERT INTO logs VALUES ('1', 'MK1', 'MK2', 'MKta'), ('2', 'MK2', NULL, 'MKtb')",
-		"INSERT INTO mails VALUES ('1', 'MK1', 'MK1', 'MK1'), ('3', 'MK2', 'MK2', 'users')",
-	} {
+	for _, q := range sqlgen.Rows(w.d) {
 		if what := w.run(q, nil, false); what != "ok" {
 			t.Fatalf("seed %s: %s", q, what)
 		}
@@ -57,6 +51,10 @@ func newMySQLWorld(t testing.TB) *mysqlWorld {
 func (w *mysqlWorld) set(sqlMode string) {
 	setSQLMode(w.t, w.real, w.server, sqlMode)
 	w.mode = setSQLMode(w.t, w.twin, w.server, sqlMode)
+}
+
+func (w *mysqlWorld) sqlMode() sqlgen.Mode {
+	return sqlgen.Mode{AnsiQuotes: w.mode.AnsiQuotes, BackslashEscapes: w.mode.BackslashEscapes, PipesConcat: w.mode.PipesConcat}
 }
 
 // differsOnMySQL finds what gives other results in each session or at each time.
@@ -113,13 +111,12 @@ func TestAcceptedStatementsAreSoundOnMariaDB(t *testing.T) {
 	for m, sqlMode := range sqlModes {
 		w.set(sqlMode)
 		for i := m; i < *statements; i += len(sqlModes) {
-			g := newGen(*seed + uint64(i))
-			g.my, g.mode = true, w.mode
-			q := g.statement()
-			if g.p(0.25) {
-				q = g.mutate(q, sqlplan.TokenSpansIn(q, dialect.MySQL, w.mode))
+			g := sqlgen.New(w.d, w.sqlMode(), *seed+uint64(i))
+			q := g.Statement()
+			if g.IntN(4) == 0 {
+				q = g.Mutate(q, sqlplan.TokenSpansIn(q, dialect.MySQL, w.mode))
 			}
-			shorter(outcome, examples, w.run(q, g.args, true), q)
+			shorter(outcome, examples, w.run(q, g.Args, true), q)
 		}
 	}
 	report(t, outcome, examples)
@@ -143,11 +140,10 @@ func TestMutantsOfKnownStatementsAreSoundOnMariaDB(t *testing.T) {
 	for m, sqlMode := range sqlModes {
 		w.set(sqlMode)
 		for i := m; i < *statements+len(queries); i += len(sqlModes) {
-			g := newGen(*seed + uint64(i))
-			g.my, g.mode = true, w.mode
+			g := sqlgen.New(w.d, w.sqlMode(), *seed+uint64(i))
 			q := queries[i%len(queries)]
 			for n := 0; i >= len(queries) && n <= g.IntN(3); n++ {
-				q = g.mutate(q, sqlplan.TokenSpansIn(q, dialect.MySQL, w.mode))
+				q = g.Mutate(q, sqlplan.TokenSpansIn(q, dialect.MySQL, w.mode))
 			}
 			shorter(outcome, examples, w.run(q, nil, true), q)
 		}

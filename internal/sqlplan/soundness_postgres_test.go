@@ -11,6 +11,7 @@ import (
 
 	"github.com/asherah-sql/asherah-sql/dialect"
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan/sqlgen"
 	"github.com/asherah-sql/asherah-sql/internal/testserver"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,7 +42,7 @@ func newPostgresWorld(t testing.TB) *world {
 			t.Fatal(err)
 		}
 		// A statement that doesn't end must not end the connection.
-		for _, q := range []string{pgSchema, "SET statement_timeout = 1000", "SET client_min_messages = error"} {
+		for _, q := range append(sqlgen.Tables(w.d), "SET statement_timeout = 1000", "SET client_min_messages = error") {
 			if _, err := c.ExecContext(context.Background(), q); err != nil {
 				t.Fatal(err)
 			}
@@ -51,14 +52,7 @@ func newPostgresWorld(t testing.TB) *world {
 	w.real, w.twin = open(), open()
 	w.cat = &dbCatalog{conn: w.twin, known: map[sqlplan.TableName][]string{},
 		query: "SELECT column_name::text FROM information_schema.columns WHERE table_name = $1 AND table_schema = coalesce($2, CASE $1 WHEN 'documents' THEN 'archive' ELSE 'public' END) ORDER BY ordinal_position"}
-	for _, q := range []string{
-		"INSERT INTO users VALUES ('1', 'MKta', 'MK1', NULL, 'MK1', 'MK2', NULL, 'MK1', '1', 'MK1'), ('2', 'MKta', 'MK2', 'MK1', 'MK2', NULL, 'MK1', NULL, '2', 'MK3'), ('3', 'MKtb', 'MK1', 'MK1', 'MK1', NULL, NULL, 'MK2', '1', NULL), ('4', NULL, NULL, NULL, 'MK4', NULL, NULL, NULL, NULL, NULL)",
-		"INSERT INTO customers (id, name, email, phone, card, age) VALUES ('1', 'MK1', 'MK1', NULL, 'MK2', '1'), ('2', 'MK2', 'MK2', 'MK1', NULL, '2'), ('3', 'MK3', NULL, NULL, NULL, NULL)",
-		"INSERT INTO orders VALUES ('1', '1', 'MK1', 'MK1'), ('2', '1', 'MK2', NULL)",
-		"INSERT INTO archive.documents VALUES ('1', '1', 'MK1'), ('2', '2', 'MK2')",
-		"INSERT INTO logs VALUES ('1', 'MK1', 'MK2', 'MKta'), ('2', 'MK2', NULL, 'MKtb')",
-		"INSERT INTO mails VALUES ('1', 'MK1', 'MK1', 'MK1'), ('3', 'MK2', 'MK2', 'users')",
-	} {
+	for _, q := range sqlgen.Rows(w.d) {
 		if what := w.run(q, nil, false); what != "ok" {
 			t.Fatalf("seed %s: %s", q, what)
 		}
@@ -94,13 +88,12 @@ func TestAcceptedStatementsAreSoundOnPostgreSQL(t *testing.T) {
 	outcome := map[string]int{}
 	examples := map[string]string{}
 	for i := range *statements {
-		g := newGen(*seed + uint64(i))
-		g.pg = true
-		q := g.statement()
-		if g.p(0.25) {
-			q = g.mutate(q, sqlplan.TokenSpansOf(q, dialect.Postgres))
+		g := sqlgen.New(w.d, sqlgen.Mode{}, *seed+uint64(i))
+		q := g.Statement()
+		if g.IntN(4) == 0 {
+			q = g.Mutate(q, sqlplan.TokenSpansOf(q, dialect.Postgres))
 		}
-		shorter(outcome, examples, w.run(q, g.args, true), q)
+		shorter(outcome, examples, w.run(q, g.Args, true), q)
 	}
 	report(t, outcome, examples)
 	if outcome["ok"] < *statements/8 {
@@ -121,11 +114,10 @@ func TestMutantsOfKnownStatementsAreSoundOnPostgreSQL(t *testing.T) {
 		queries = append(queries, f...)
 	}
 	for i := range *statements + len(queries) {
-		g := newGen(*seed + uint64(i))
-		g.pg = true
+		g := sqlgen.New(w.d, sqlgen.Mode{}, *seed+uint64(i))
 		q := queries[i%len(queries)]
 		for n := 0; i >= len(queries) && n <= g.IntN(3); n++ {
-			q = g.mutate(q, sqlplan.TokenSpansOf(q, dialect.Postgres))
+			q = g.Mutate(q, sqlplan.TokenSpansOf(q, dialect.Postgres))
 		}
 		shorter(outcome, examples, w.run(q, nil, true), q)
 	}

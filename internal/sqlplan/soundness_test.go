@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/internal/sqlplan/sqlgen"
 	"github.com/asherah-sql/asherah-sql/tags"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -58,21 +59,6 @@ type world struct {
 	rnd    *rand.Rand
 }
 
-const worldDDL = `
-CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id TEXT, email, ssn, name TEXT, pin, admin, note, region, extra TEXT);
-CREATE UNIQUE INDEX users_name ON users (tenant_id, name);
-CREATE UNIQUE INDEX users_region ON users (region, id);
-CREATE TABLE customers (id INTEGER PRIMARY KEY, created_at, updated_at, deleted_at, name TEXT UNIQUE, email, phone, card, age);
-CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id, item, card_no);
-CREATE TABLE archive.documents (id INTEGER PRIMARY KEY, tenant, body, UNIQUE (tenant, id));
-CREATE TABLE logs (id INTEGER PRIMARY KEY, at TEXT, line TEXT, tenant_id TEXT);
-CREATE TABLE mails (id INTEGER PRIMARY KEY, email TEXT, name TEXT, users TEXT);
-CREATE TABLE items (id INTEGER PRIMARY KEY, note TEXT, price);
-CREATE TABLE profiles (id INTEGER PRIMARY KEY, customer_id, ssn);
-`
-
-var worldTables = []string{"users", "customers", "orders", "archive.documents", "logs", "mails", "profiles"}
-
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, d: dialect.SQLite, mode: sqlplan.Mode{Known: true}, an: sqlplan.TestAnalyzer(), schema: sqlplan.TestSchema(), rnd: rand.New(rand.NewPCG(1, 2))}
 	open := func() *sql.Conn {
@@ -85,7 +71,7 @@ func newWorld(t testing.TB) *world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, q := range []string{"ATTACH ':memory:' AS archive", worldDDL} {
+		for _, q := range append([]string{"ATTACH ':memory:' AS archive"}, sqlgen.Tables(dialect.SQLite)...) {
 			if _, err := c.ExecContext(context.Background(), q); err != nil {
 				t.Fatal(err)
 			}
@@ -94,14 +80,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w.real, w.twin = open(), open()
 	w.cat = &dbCatalog{conn: w.twin, query: "SELECT name FROM pragma_table_info(?, ?)", known: map[sqlplan.TableName][]string{}}
-	for _, q := range []string{
-		"INSERT INTO users VALUES (1, 'MKta', 'MK1', NULL, 'MK1', 'MK2', NULL, 'MK1', 1, 'MK1'), (2, 'MKta', 'MK2', 'MK1', 'MK2', NULL, 'MK1', NULL, 2, 'MK3'), (3, 'MKtb', 'MK1', 'MK1', 'MK1', NULL, NULL, 'MK2', 1, NULL), (4, NULL, NULL, NULL, 'MK4', NULL, NULL, NULL, NULL, NULL)",
-		"INSERT INTO customers (id, name, email, phone, card, age) VALUES (1, 'MK1', 'MK1', NULL, 'MK2', 1), (2, 'MK2', 'MK2', 'MK1', NULL, 2), (3, 'MK3', NULL, NULL, NULL, NULL)",
-		"INSERT INTO orders VALUES (1, 1, 'MK1', 'MK1'), (2, 1, 'MK2', NULL)",
-		"INSERT INTO archive.documents VALUES (1, 1, 'MK1'), (2, 2, 'MK2')",
-		"INSERT INTO logs VALUES (1, 'MK1', 'MK2', 'MKta'), (2, 'MK2', NULL, 'MKtb')",
-		"INSERT INTO mails VALUES (1, 'MK1', 'MK1', 'MK1'), (3, 'MK2', 'MK2', 'users')",
-	} {
+	for _, q := range sqlgen.Rows(w.d) {
 		if what := w.run(q, nil, false); what != "ok" {
 			t.Fatalf("seed %s: %s", q, what)
 		}
@@ -493,7 +472,7 @@ func (w *world) dump(q string) []string {
 	// A definition may give a column or a table another name; what lies in it stays sealed.
 	renames := strings.Contains(strings.ToUpper(q), "RENAME")
 	var lines []string
-	for _, name := range worldTables {
+	for _, name := range sqlgen.Names {
 		t, err := w.query(w.real, "SELECT * FROM "+name, nil)
 		if err != nil {
 			continue // dropped
@@ -544,7 +523,7 @@ func (w *world) dump(q string) []string {
 
 func (w *world) dumpTwin() []string {
 	var lines []string
-	for _, name := range worldTables {
+	for _, name := range sqlgen.Names {
 		t, err := w.query(w.twin, "SELECT * FROM "+name, nil)
 		if err != nil {
 			continue
@@ -840,12 +819,12 @@ func TestAcceptedStatementsAreSoundOnSQLite(t *testing.T) {
 	outcome := map[string]int{}
 	examples := map[string]string{}
 	for i := range *statements {
-		g := newGen(*seed + uint64(i))
-		q := g.statement()
-		if g.p(0.25) {
-			q = g.mutate(q, sqlplan.TokenSpans(q))
+		g := sqlgen.New(dialect.SQLite, sqlgen.Mode{}, *seed+uint64(i))
+		q := g.Statement()
+		if g.IntN(4) == 0 {
+			q = g.Mutate(q, sqlplan.TokenSpans(q))
 		}
-		shorter(outcome, examples, w.run(q, g.args, true), q)
+		shorter(outcome, examples, w.run(q, g.Args, true), q)
 	}
 	report(t, outcome, examples)
 	if outcome["ok"] < *statements/8 {
@@ -869,10 +848,10 @@ func TestMutantsOfKnownStatementsAreSoundOnSQLite(t *testing.T) {
 	examples := map[string]string{}
 	queries := corpusQueries(t)
 	for i := range *statements + len(queries) {
-		g := newGen(*seed + uint64(i))
+		g := sqlgen.New(dialect.SQLite, sqlgen.Mode{}, *seed+uint64(i))
 		q := queries[i%len(queries)]
 		for n := 0; i >= len(queries) && n <= g.IntN(3); n++ {
-			q = g.mutate(q, sqlplan.TokenSpans(q))
+			q = g.Mutate(q, sqlplan.TokenSpans(q))
 		}
 		shorter(outcome, examples, w.run(q, nil, true), q)
 	}

@@ -1,4 +1,4 @@
-package sqlplan_test
+package sqlgen
 
 import (
 	"fmt"
@@ -7,11 +7,8 @@ import (
 
 // What the generator writes for MariaDB only.
 
-// genDatabase is the name of the database that the generated statements run in.
-const genDatabase = "world"
-
 // myLiteral writes a string as one of the literals that the mode has.
-func (g *gen) myLiteral(x string) string {
+func (g *Generator) myLiteral(x string) string {
 	forms := []string{"'" + x + "'", "'" + x + "'", "'" + x + "'", "N'" + x + "'", "_utf8mb4'" + x + "'", fmt.Sprintf("X'%x'", x), fmt.Sprintf("0x%x", x),
 		"'" + x[:1] + "' '" + x[1:] + "'", "'" + x[:1] + "'\n'" + x[1:] + "'", "'" + x + "' COLLATE utf8mb4_bin", "_binary'" + x + "'", fmt.Sprintf("_utf8mb4 0x%x", x),
 		"'" + x + "' /*!50000 '' */", "'" + x + "' /*!999999 'x' */"}
@@ -25,7 +22,7 @@ func (g *gen) myLiteral(x string) string {
 }
 
 // myPred writes a condition that only MySQL and MariaDB have.
-func (g *gen) myPred() string {
+func (g *Generator) myPred() string {
 	c := g.column(!g.trick())
 	return one(g,
 		c+" <=> "+g.value("MK1"),
@@ -48,7 +45,7 @@ func (g *gen) myPred() string {
 }
 
 // myItem writes an item of a select list that only MySQL and MariaDB have, or takes for an alias what others don't.
-func (g *gen) myItem() string {
+func (g *Generator) myItem() string {
 	c := g.column(true)
 	return one(g, "group_concat("+c+" ORDER BY "+c+" SEPARATOR ', ')", "if("+g.pred()+", "+c+", "+g.value("MK1")+")", "ifnull("+c+", "+g.value("MK2")+")",
 		"convert("+c+" USING utf8mb4)", "cast("+c+" AS char)", "binary "+c, c+" COLLATE utf8mb4_general_ci", "concat_ws(',', "+c+", "+g.value("MK3")+")",
@@ -58,10 +55,10 @@ func (g *gen) myItem() string {
 }
 
 // mySet writes assignments.
-func (g *gen) mySet(t, alias genRel, cols []string, partitions float64) string {
+func (g *Generator) mySet(t, alias relation, cols []string, partitions float64) string {
 	var sets []string
 	for _, c := range cols {
-		if c == "id" || genIsPartition(t.name, c) && !g.p(partitions) {
+		if c == "id" || isPartition(t.name, c) && !g.p(partitions) {
 			continue
 		}
 		left := g.nm(c)
@@ -77,7 +74,7 @@ func (g *gen) mySet(t, alias genRel, cols []string, partitions float64) string {
 	return strings.Join(sets, ", ")
 }
 
-func (g *gen) myInsert() string {
+func (g *Generator) myInsert() string {
 	t := g.writeTable()
 	verb := one(g, "INSERT INTO ", "INSERT INTO ", "INSERT ", "REPLACE INTO ", "REPLACE ", "INSERT HIGH_PRIORITY INTO ", "INSERT /*!50000 INTO */ ")
 	if g.trick() {
@@ -120,8 +117,8 @@ func (g *gen) myInsert() string {
 	return b + g.returning(t)
 }
 
-func (g *gen) myUpsert(t genRel) string {
-	g.rels = append(g.rels, []genRel{t})
+func (g *Generator) myUpsert(t relation) string {
+	g.rels = append(g.rels, []relation{t})
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
 	var sets []string
 	for _, c := range g.someColumns(t) {
@@ -144,7 +141,7 @@ func (g *gen) myUpsert(t genRel) string {
 }
 
 // myWhere writes a condition that mostly pins the partition or the row.
-func (g *gen) myWhere(t, alias genRel) string {
+func (g *Generator) myWhere(t, alias relation) string {
 	b := ""
 	if g.p(0.5) {
 		for _, c := range []string{"tenant_id", "region", "tenant"} {
@@ -159,14 +156,14 @@ func (g *gen) myWhere(t, alias genRel) string {
 	return b + g.pred()
 }
 
-func (g *gen) myUpdate() string {
+func (g *Generator) myUpdate() string {
 	t := g.writeTable()
 	text, alias := g.target(t)
 	b := one(g, "UPDATE ", "UPDATE ", "UPDATE ", "UPDATE LOW_PRIORITY ") + text
 	if g.trick() {
 		b = "UPDATE IGNORE " + text
 	}
-	rels := []genRel{alias}
+	rels := []relation{alias}
 	several := g.p(0.2)
 	g.rels = append(g.rels, rels)
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
@@ -190,14 +187,14 @@ func (g *gen) myUpdate() string {
 	return b
 }
 
-func (g *gen) myDelete() string {
+func (g *Generator) myDelete() string {
 	t := g.writeTable()
-	g.rels = append(g.rels, []genRel{t})
+	g.rels = append(g.rels, []relation{t})
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
 	if g.p(0.3) {
 		text, alias := g.target(t)
 		r, item := g.item(nil)
-		g.rels[len(g.rels)-1] = []genRel{alias, r}
+		g.rels[len(g.rels)-1] = []relation{alias, r}
 		n := g.rel(alias.name)
 		if g.p(0.5) {
 			return "DELETE FROM " + n + " USING " + text + ", " + item + " WHERE " + g.pred()

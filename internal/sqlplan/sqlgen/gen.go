@@ -1,34 +1,41 @@
-package sqlplan_test
+package sqlgen
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
 
-	"github.com/asherah-sql/asherah-sql/internal/sqlplan"
+	"github.com/asherah-sql/asherah-sql/dialect"
 )
 
-// gen makes random statements over the tables of the tests: nested, shadowed, quoted and aliased in ways that
+// Generator makes random statements over the tables of the tests: nested, shadowed, quoted and aliased in ways that
 // no program would write. Every value that it writes holds the marker "MK", but for numbers in id columns.
-type gen struct {
+//
+// A Generator isn't safe for concurrent use.
+type Generator struct {
 	*rand.Rand
-	pg     bool // statements of PostgreSQL
-	my     bool // statements of MariaDB, in this mode
-	mode   sqlplan.Mode
-	args   []any
+
+	// Args are the arguments of the statement that Statement wrote: of `?`, `?1` and `$1` by number, of `:p1` by
+	// the number in the name.
+	Args []any
+	// Secret stands at the front of each value that is stored into an encrypted column, but for numbers.
+	Secret string
+
+	pg, my bool // statements of PostgreSQL, of MariaDB
+	mode   Mode
 	style  int // 0: ?, 1: ?1, 2: :name, 3: literals only
 	depth  int
-	rels   [][]genRel // by scope, innermost last
-	ctes   []genRel
+	rels   [][]relation // by scope, innermost last
+	ctes   []relation
 	tricks float64 // how often something is done that is likely to be refused
 }
 
-type genRel struct {
+type relation struct {
 	name string
 	cols []string
 }
 
-var genTables = []genRel{
+var tables = []relation{
 	{"users", []string{"id", "tenant_id", "email", "ssn", "name", "pin", "admin", "note", "region", "extra"}},
 	{"customers", []string{"id", "created_at", "updated_at", "deleted_at", "name", "email", "phone", "card", "age"}},
 	{"orders", []string{"id", "customer_id", "item", "card_no"}},
@@ -37,7 +44,7 @@ var genTables = []genRel{
 	{"mails", []string{"id", "email", "name", "users"}},
 }
 
-var genEncrypted = map[string]map[string]string{
+var encrypted = map[string]map[string]string{
 	"users": {"email": "tenant_id", "ssn": "tenant_id", "pin": "tenant_id", "admin": "tenant_id",
 		"note": "region"},
 	"customers": {"email": "", "phone": "", "card": ""},
@@ -47,7 +54,7 @@ var genEncrypted = map[string]map[string]string{
 
 // isEncryptedAnywhere is a guess by the name, to steer the generator.
 func isEncryptedAnywhere(col string) bool {
-	for _, t := range genEncrypted {
+	for _, t := range encrypted {
 		if _, ok := t[col]; ok {
 			return true
 		}
@@ -55,21 +62,25 @@ func isEncryptedAnywhere(col string) bool {
 	return false
 }
 
-func newGen(seed uint64) *gen {
-	g := &gen{Rand: rand.New(rand.NewPCG(seed, 7))}
+// Mode is what of a connection's mode the texts depend on: MariaDB's sql_mode.
+type Mode struct{ AnsiQuotes, BackslashEscapes, PipesConcat bool }
+
+// New returns a generator of one statement of a database, the same one for each seed.
+func New(d dialect.Dialect, m Mode, seed uint64) *Generator {
+	g := &Generator{Rand: rand.New(rand.NewPCG(seed, 7)), pg: d == dialect.Postgres, my: d == dialect.MySQL, mode: m}
 	g.style = g.IntN(4)
 	g.tricks = []float64{0, 0.02, 0.1, 0.3}[g.IntN(4)]
 	return g
 }
 
-func (g *gen) p(x float64) bool { return g.Float64() < x }
+func (g *Generator) p(x float64) bool { return g.Float64() < x }
 
-func (g *gen) trick() bool { return g.p(g.tricks) }
+func (g *Generator) trick() bool { return g.p(g.tricks) }
 
-func one[T any](g *gen, list ...T) T { return list[g.IntN(len(list))] }
+func one[T any](g *Generator, list ...T) T { return list[g.IntN(len(list))] }
 
 // sp is a gap between tokens.
-func (g *gen) sp() string {
+func (g *Generator) sp() string {
 	if g.p(0.93) {
 		return " "
 	}
@@ -80,7 +91,7 @@ func (g *gen) sp() string {
 }
 
 // name writes an identifier, in any quotes.
-func (g *gen) name(n string) string {
+func (g *Generator) name(n string) string {
 	if g.pg {
 		switch g.IntN(20) {
 		case 0, 1:
@@ -119,7 +130,7 @@ func (g *gen) name(n string) string {
 }
 
 // nm writes an identifier where SQLite takes a string for one too.
-func (g *gen) nm(n string) string {
+func (g *Generator) nm(n string) string {
 	if !g.pg && !g.my && g.p(0.04) {
 		return "'" + n + "'"
 	}
@@ -127,7 +138,7 @@ func (g *gen) nm(n string) string {
 }
 
 // rel writes the name of a table or an alias, whose case counts in MariaDB.
-func (g *gen) rel(n string) string {
+func (g *Generator) rel(n string) string {
 	if g.my {
 		return one(g, n, n, n, "`"+n+"`")
 	}
@@ -135,7 +146,7 @@ func (g *gen) rel(n string) string {
 }
 
 // value writes a value: a placeholder or a literal.
-func (g *gen) value(v any) string {
+func (g *Generator) value(v any) string {
 	if v == nil {
 		if g.p(0.7) || g.style == 3 {
 			return "NULL"
@@ -166,9 +177,9 @@ func (g *gen) value(v any) string {
 	return "NULL"
 }
 
-func (g *gen) param(v any) string {
-	if len(g.args) > 0 && g.style != 0 && !g.my && g.p(0.08) {
-		n := g.IntN(len(g.args))
+func (g *Generator) param(v any) string {
+	if len(g.Args) > 0 && g.style != 0 && !g.my && g.p(0.08) {
+		n := g.IntN(len(g.Args))
 		if g.pg {
 			return fmt.Sprintf("$%d", n+1)
 		}
@@ -177,28 +188,28 @@ func (g *gen) param(v any) string {
 		}
 		return fmt.Sprintf(":p%d", n+1)
 	}
-	g.args = append(g.args, v)
+	g.Args = append(g.Args, v)
 	if g.pg {
-		return fmt.Sprintf("$%d", len(g.args))
+		return fmt.Sprintf("$%d", len(g.Args))
 	}
 	switch {
 	case g.my:
 		return "?"
 	case g.style == 1:
-		return fmt.Sprintf("?%d", len(g.args))
+		return fmt.Sprintf("?%d", len(g.Args))
 	case g.style == 2:
-		return fmt.Sprintf(":p%d", len(g.args))
+		return fmt.Sprintf(":p%d", len(g.Args))
 	}
 	return "?"
 }
 
 // marker is a string value.
-func (g *gen) marker() any {
+func (g *Generator) marker() any {
 	return one[any](g, "MK1", "MK2", "MK3", "MK1", "MK''4"[:2]+"4")
 }
 
 // forColumn makes a value that fits a column.
-func (g *gen) forColumn(col string) any {
+func (g *Generator) forColumn(col string) any {
 	switch col {
 	case "id", "customer_id":
 		return 1 + g.IntN(5)
@@ -214,15 +225,15 @@ func (g *gen) forColumn(col string) any {
 }
 
 // table picks a base table.
-func (g *gen) table() genRel {
+func (g *Generator) table() relation {
 	if g.p(0.45) {
-		return genTables[0]
+		return tables[0]
 	}
-	return one(g, genTables...)
+	return one(g, tables...)
 }
 
 // qualified writes a table's name with or without a schema.
-func (g *gen) qualified(n string) string {
+func (g *Generator) qualified(n string) string {
 	switch {
 	case n == "documents":
 		if g.p(0.5) || g.my {
@@ -238,7 +249,7 @@ var genAliases = []string{"u", "x", "users", "logs", "email", "t", "mails"}
 var genLabels = []string{"email", "e", "name", "tenant_id", "id", "note", "a b", "ssn"}
 
 // column writes a reference to a column in scope; plain steers away from encrypted ones.
-func (g *gen) column(plain bool) string {
+func (g *Generator) column(plain bool) string {
 	for try := 0; try < 20; try++ {
 		level := len(g.rels) - 1
 		if g.p(0.12) {
@@ -265,7 +276,7 @@ func (g *gen) column(plain bool) string {
 }
 
 // pred writes a condition.
-func (g *gen) pred() string {
+func (g *Generator) pred() string {
 	g.depth++
 	defer func() { g.depth-- }()
 	if g.depth > 4 {
@@ -312,7 +323,7 @@ func (g *gen) pred() string {
 }
 
 // scalarExpr writes an expression over plain columns.
-func (g *gen) scalarExpr() string {
+func (g *Generator) scalarExpr() string {
 	g.depth++
 	defer func() { g.depth-- }()
 	if g.depth > 4 {
@@ -341,9 +352,9 @@ func (g *gen) scalarExpr() string {
 }
 
 // from writes a FROM clause and opens the scope of its tables.
-func (g *gen) from() string {
+func (g *Generator) from() string {
 	outer := g.rels
-	var rels []genRel
+	var rels []relation
 	var b strings.Builder
 	n := 1
 	if g.p(0.25) {
@@ -388,16 +399,16 @@ func (g *gen) from() string {
 }
 
 // item writes one item of FROM.
-func (g *gen) item(outer [][]genRel) (genRel, string) {
+func (g *Generator) item(outer [][]relation) (relation, string) {
 	if g.depth < 3 && g.p(0.15) {
 		g.depth++
 		text, cols := g.selCols(1 + g.IntN(3))
 		g.depth--
 		a := one(g, genAliases...)
 		if !g.pg && !g.my && g.p(0.1) {
-			return genRel{"", cols}, "(" + text + ")"
+			return relation{"", cols}, "(" + text + ")"
 		}
-		return genRel{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.rel(a)
+		return relation{a, cols}, "(" + text + ") " + one(g, "AS ", "") + g.rel(a)
 	}
 	r := g.table()
 	text := ""
@@ -423,12 +434,12 @@ func (g *gen) item(outer [][]genRel) (genRel, string) {
 }
 
 // sel writes a query of n columns.
-func (g *gen) sel(n int) string {
+func (g *Generator) sel(n int) string {
 	s, _ := g.selCols(n)
 	return s
 }
 
-func (g *gen) selCols(n int) (string, []string) {
+func (g *Generator) selCols(n int) (string, []string) {
 	g.depth++
 	outer, ctes := g.rels, g.ctes
 	defer func() { g.depth--; g.rels, g.ctes = outer, ctes }()
@@ -468,13 +479,13 @@ func (g *gen) selCols(n int) (string, []string) {
 }
 
 // coreCols writes one SELECT and returns the names of its columns.
-func (g *gen) coreCols(n int, tail bool) (string, []string) {
+func (g *Generator) coreCols(n int, tail bool) (string, []string) {
 	outer := g.rels
 	fromText := ""
-	if g.p(0.93) {
+	if g.p(0.93) || g.my && g.depth > 0 { // a subquery without FROM can end MariaDB 10.11
 		fromText = " FROM " + g.from()
 	} else {
-		g.rels = append(outer[:len(outer):len(outer)], []genRel{})
+		g.rels = append(outer[:len(outer):len(outer)], []relation{})
 	}
 	var items, cols []string
 	if n < 0 {
@@ -570,10 +581,10 @@ func (g *gen) coreCols(n int, tail bool) (string, []string) {
 }
 
 // with writes a WITH clause and brings its names into scope.
-func (g *gen) with() string {
+func (g *Generator) with() string {
 	var b strings.Builder
 	b.WriteString("WITH ")
-	recursive := (g.pg || g.my) && g.p(0.5)
+	recursive := (g.pg || g.my && g.depth == 0) && g.p(0.5) // inside of others they can end MariaDB 10.11
 	if recursive {
 		b.WriteString("RECURSIVE ")
 	}
@@ -592,7 +603,7 @@ func (g *gen) with() string {
 			}
 			b.WriteString(name + "(n, a, c) AS (SELECT 1, " + a + ", " + c + " FROM " + t.name + " " + op + " SELECT n + 1, " +
 				one(g, "a, c", "a, c", "c, a", "a, 'MK1'") + " FROM " + name + " WHERE n < 3)")
-			g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], genRel{name, []string{"n", "a", "c"}})
+			g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], relation{name, []string{"n", "a", "c"}})
 			continue
 		}
 		text, cols := g.selCols(1 + g.IntN(3))
@@ -605,14 +616,14 @@ func (g *gen) with() string {
 			hint = ""
 		}
 		b.WriteString(" AS " + hint + "(" + text + ")")
-		g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], genRel{name, cols})
+		g.ctes = append(g.ctes[:len(g.ctes):len(g.ctes)], relation{name, cols})
 	}
 	b.WriteString(" ")
 	return b.String()
 }
 
 // returning writes an optional RETURNING.
-func (g *gen) returning(t genRel) string {
+func (g *Generator) returning(t relation) string {
 	if g.p(0.6) {
 		return ""
 	}
@@ -636,10 +647,21 @@ func (g *gen) returning(t genRel) string {
 	return " RETURNING " + strings.Join(cols, ", ")
 }
 
-// stored writes a value for a column in VALUES or SET.
-func (g *gen) stored(t genRel, col string, set bool) string {
-	_, enc := genEncrypted[t.name][col]
+// storable makes a value for a column of a table.
+func (g *Generator) storable(t relation, col string) any {
 	v := g.forColumn(col)
+	if x, ok := v.(string); ok && g.Secret != "" {
+		if _, enc := encrypted[t.name][col]; enc {
+			return g.Secret + x
+		}
+	}
+	return v
+}
+
+// stored writes a value for a column in VALUES or SET.
+func (g *Generator) stored(t relation, col string, set bool) string {
+	_, enc := encrypted[t.name][col]
+	v := g.storable(t, col)
 	if !enc {
 		if g.p(0.9) {
 			return g.value(v)
@@ -671,7 +693,7 @@ func (g *gen) stored(t genRel, col string, set bool) string {
 	return g.value(v)
 }
 
-func (g *gen) scalarExprOrValue(set bool) string {
+func (g *Generator) scalarExprOrValue(set bool) string {
 	if set {
 		return g.scalarExpr()
 	}
@@ -681,7 +703,7 @@ func (g *gen) scalarExprOrValue(set bool) string {
 }
 
 // target writes the table of a write.
-func (g *gen) target(t genRel) (string, genRel) {
+func (g *Generator) target(t relation) (string, relation) {
 	text := g.qualified(t.name)
 	if g.p(0.25) {
 		a := one(g, "u", "x", "logs", "users")
@@ -691,14 +713,14 @@ func (g *gen) target(t genRel) (string, genRel) {
 	return text, t
 }
 
-func (g *gen) writeTable() genRel {
+func (g *Generator) writeTable() relation {
 	if g.p(0.8) {
-		return genTables[g.IntN(4)]
+		return tables[g.IntN(4)]
 	}
 	return g.table()
 }
 
-func (g *gen) insert() string {
+func (g *Generator) insert() string {
 	if g.my {
 		return g.myInsert()
 	}
@@ -747,7 +769,7 @@ func (g *gen) insert() string {
 }
 
 // insertSelect writes a query that fits an INSERT into those columns.
-func (g *gen) insertSelect(t genRel, cols []string) string {
+func (g *Generator) insertSelect(t relation, cols []string) string {
 	if g.p(0.6) {
 		var list []string
 		for _, c := range cols {
@@ -766,7 +788,7 @@ func (g *gen) insertSelect(t genRel, cols []string) string {
 }
 
 // someColumns picks columns of a table; mostly with the partitions of the encrypted ones.
-func (g *gen) someColumns(t genRel) []string {
+func (g *Generator) someColumns(t relation) []string {
 	var cols []string
 	have := map[string]bool{}
 	add := func(c string) {
@@ -778,7 +800,7 @@ func (g *gen) someColumns(t genRel) []string {
 	for _, c := range t.cols {
 		if g.p(0.35) {
 			add(c)
-			if p := genEncrypted[t.name][c]; p != "" && !g.trick() {
+			if p := encrypted[t.name][c]; p != "" && !g.trick() {
 				add(p)
 			}
 		}
@@ -790,7 +812,7 @@ func (g *gen) someColumns(t genRel) []string {
 	return cols
 }
 
-func (g *gen) upsert(t, alias genRel) string {
+func (g *Generator) upsert(t, alias relation) string {
 	target := map[string][]string{
 		"users": {"(id)", "(tenant_id, name)", "(name, tenant_id)", "(region, id)"}, "customers": {"(id)", "(name)"},
 		"documents": {"(id)", "(tenant, id)"},
@@ -802,7 +824,7 @@ func (g *gen) upsert(t, alias genRel) string {
 	if g.p(0.2) {
 		return b + " DO NOTHING"
 	}
-	g.rels = append(g.rels, []genRel{alias, {"excluded", t.cols}})
+	g.rels = append(g.rels, []relation{alias, {"excluded", t.cols}})
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
 	var sets []string
 	for _, c := range g.someColumns(t) {
@@ -830,7 +852,7 @@ func (g *gen) upsert(t, alias genRel) string {
 	return b
 }
 
-func (g *gen) update() string {
+func (g *Generator) update() string {
 	if g.my {
 		return g.myUpdate()
 	}
@@ -845,7 +867,7 @@ func (g *gen) update() string {
 		verb = one(g, "UPDATE ", "UPDATE ", "UPDATE ONLY ")
 	}
 	b := with + verb + text + g.sp() + "SET "
-	rels := []genRel{alias}
+	rels := []relation{alias}
 	fromText := ""
 	if g.p(0.12) {
 		r, item := g.item(nil)
@@ -862,7 +884,7 @@ func (g *gen) update() string {
 	var sets []string
 	cols := g.someColumns(t)
 	for _, c := range cols {
-		if c == "id" || genIsPartition(t.name, c) && g.p(0.8) {
+		if c == "id" || isPartition(t.name, c) && g.p(0.8) {
 			continue
 		}
 		sets = append(sets, g.nm(c)+g.sp()+"="+g.sp()+g.stored(t, c, true))
@@ -905,8 +927,8 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func genIsPartition(table, col string) bool {
-	for _, p := range genEncrypted[table] {
+func isPartition(table, col string) bool {
+	for _, p := range encrypted[table] {
 		if p == col {
 			return true
 		}
@@ -914,7 +936,7 @@ func genIsPartition(table, col string) bool {
 	return false
 }
 
-func (g *gen) delete() string {
+func (g *Generator) delete() string {
 	if g.my {
 		return g.myDelete()
 	}
@@ -924,7 +946,7 @@ func (g *gen) delete() string {
 		with = g.with()
 	}
 	text, alias := g.target(t)
-	g.rels = append(g.rels, []genRel{alias})
+	g.rels = append(g.rels, []relation{alias})
 	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
 	if g.pg && g.p(0.15) {
 		r, item := g.item(nil)
@@ -934,9 +956,9 @@ func (g *gen) delete() string {
 	return with + "DELETE FROM " + text + " WHERE " + g.pred() + g.returning(t)
 }
 
-// statement writes one statement.
-func (g *gen) statement() string {
-	g.rels = [][]genRel{nil}
+// Statement writes one statement.
+func (g *Generator) Statement() string {
+	g.rels = [][]relation{nil}
 	explain := ""
 	if g.p(0.01) {
 		explain = "EXPLAIN QUERY PLAN "
@@ -949,6 +971,9 @@ func (g *gen) statement() string {
 	}
 	if g.pg && g.p(0.06) {
 		return explain + g.merge()
+	}
+	if g.p(0.06) {
+		return explain + g.many()
 	}
 	switch n := g.IntN(20); {
 	case n < 7:
@@ -966,15 +991,15 @@ func (g *gen) statement() string {
 	return explain + with + text
 }
 
-func (g *gen) coreColsTop() (string, []string) {
+func (g *Generator) coreColsTop() (string, []string) {
 	if g.p(0.85) {
 		return g.coreCols(-1, true)
 	}
 	return g.selCols(1 + g.IntN(3))
 }
 
-// mutate changes a statement as a careless or hostile hand would.
-func (g *gen) mutate(s string, spans [][2]int) string {
+// Mutate changes a statement as a careless or hostile hand would. spans are its tokens.
+func (g *Generator) Mutate(s string, spans [][2]int) string {
 	if len(spans) == 0 {
 		return s
 	}
@@ -1013,23 +1038,23 @@ func (g *gen) mutate(s string, spans [][2]int) string {
 
 // The words that differ between the dialects.
 
-func (g *gen) yes() string {
+func (g *Generator) yes() string {
 	if g.pg {
 		return "true"
 	}
 	return "1"
 }
 
-func (g *gen) no() string {
+func (g *Generator) no() string {
 	if g.pg {
 		return "false"
 	}
 	return "0"
 }
 
-func (g *gen) schema() string {
+func (g *Generator) schema() string {
 	if g.my {
-		return genDatabase
+		return Database
 	}
 	if g.pg {
 		return "public"
@@ -1037,7 +1062,7 @@ func (g *gen) schema() string {
 	return "main"
 }
 
-func (g *gen) comparisons() []string {
+func (g *Generator) comparisons() []string {
 	if g.pg {
 		return []string{"=", "=", "<>", "!=", "<", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM", "~~", "OPERATOR(pg_catalog.=)"}
 	}
@@ -1047,7 +1072,7 @@ func (g *gen) comparisons() []string {
 	return []string{"=", "=", "==", "<>", "<", ">=", "IS", "IS NOT"}
 }
 
-func (g *gen) textTypes() []string {
+func (g *Generator) textTypes() []string {
 	if g.pg {
 		return []string{"TEXT", "text", "varchar"}
 	}
@@ -1057,7 +1082,7 @@ func (g *gen) textTypes() []string {
 	return []string{"TEXT", "BLOB", "varchar"}
 }
 
-func (g *gen) newID() string {
+func (g *Generator) newID() string {
 	if g.pg {
 		return "id || '00'"
 	}
@@ -1067,114 +1092,16 @@ func (g *gen) newID() string {
 	return "id + 100"
 }
 
-func (g *gen) nullTests() []string {
+func (g *Generator) nullTests() []string {
 	if g.my {
 		return []string{"IS NULL", "IS NOT NULL", "<=> NULL", "IS NOT UNKNOWN"}
 	}
 	return []string{"IS NULL", "IS NOT NULL", "NOTNULL", "ISNULL", "NOT NULL"}
 }
 
-func (g *gen) descending(column string) string {
+func (g *Generator) descending(column string) string {
 	if g.my {
 		return column + " DESC"
 	}
 	return column + " DESC NULLS LAST"
-}
-
-// pgPred writes a condition that only PostgreSQL has.
-func (g *gen) pgPred() string {
-	c := g.column(!g.trick())
-	rels := g.rels[len(g.rels)-1]
-	row := "logs"
-	if len(rels) > 0 && rels[0].name != "" {
-		row = g.name(rels[0].name)
-	}
-	return one(g,
-		c+" = ANY(ARRAY["+g.value("MK1")+", "+g.value("MK2")+"])",
-		c+" <> ALL("+g.value("{MK1,MK2}")+"::text[])",
-		c+" ILIKE "+g.value("mk%"),
-		c+" NOT IN ("+g.value("MK1")+", "+g.value("MK2")+")",
-		c+"::text = "+g.value("MK1"),
-		c+" ~ "+g.value("MK"),
-		c+" BETWEEN SYMMETRIC "+g.value("MK3")+" AND "+g.value("MK1"),
-		row+" IS NOT NULL", "("+row+").id = "+g.value("1"),
-		c+" = ANY(SELECT "+g.column(false)+")",
-		"(SELECT true WHERE "+c+" = "+g.value("MK1")+")",
-	)
-}
-
-// pgItem writes an item of a select list that only PostgreSQL has.
-func (g *gen) pgItem(text string) (item, name string) {
-	rels := g.rels[len(g.rels)-1]
-	if len(rels) == 0 || rels[0].name == "" || len(rels[0].cols) == 0 {
-		return text, ""
-	}
-	r := one(g, rels...)
-	if r.name == "" || len(r.cols) == 0 {
-		return text, ""
-	}
-	n, c := g.name(r.name), one(g, r.cols...)
-	switch g.IntN(9) {
-	case 0:
-		return "(" + n + ")." + g.name(c), c
-	case 1:
-		return n + "." + g.name(c) + "::text", c
-	case 2:
-		return "CAST(" + n + "." + g.name(c) + " AS varchar)", c
-	case 3:
-		return "count(" + n + ") OVER ()", ""
-	case 4:
-		return n + " IS NULL", ""
-	}
-	return one(g, n, "to_json("+n+")", n+"."+one(g, "to_json", "length", "lower"), n+"."+c+"::varchar(5)", "ARRAY["+n+"."+c+"]",
-		n+"."+c+" COLLATE \"C\"", "(ARRAY["+n+"."+c+"])[1]", c+"("+n+")", "ROW("+n+".*)", n+"."+c+" AT TIME ZONE 'UTC'"), ""
-}
-
-// merge writes a MERGE.
-func (g *gen) merge() string {
-	t := g.writeTable()
-	text, alias := g.target(t)
-	r, item := g.item(nil)
-	b := "MERGE INTO " + text + " USING " + item + " ON "
-	g.rels = append(g.rels, []genRel{alias, r})
-	defer func() { g.rels = g.rels[:len(g.rels)-1] }()
-	if p := one(g, t.cols...); genIsPartition(t.name, p) || g.p(0.3) {
-		if genIsPartition(t.name, p) {
-			b += g.name(alias.name) + "." + g.name(p) + " = " + g.value(g.forColumn(p)) + " AND "
-		}
-	}
-	b += g.pred()
-	cond := func() string {
-		if g.p(0.4) {
-			return " AND " + g.pred()
-		}
-		return ""
-	}
-	for i := 0; i <= g.IntN(2); i++ {
-		if g.p(0.6) {
-			b += " WHEN MATCHED" + cond() + " THEN "
-			var sets []string
-			for _, c := range g.someColumns(t) {
-				if c != "id" {
-					sets = append(sets, g.name(c)+" = "+g.stored(t, c, true))
-				}
-			}
-			switch {
-			case sets == nil || g.p(0.1):
-				b += one(g, "DELETE", "DO NOTHING")
-			default:
-				b += "UPDATE SET " + strings.Join(sets, ", ")
-			}
-			continue
-		}
-		b += " WHEN NOT MATCHED" + cond() + " THEN INSERT "
-		cols := g.someColumns(t)
-		var vals, names []string
-		for _, c := range cols {
-			names = append(names, g.name(c))
-			vals = append(vals, g.stored(t, c, false))
-		}
-		b += "(" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(vals, ", ") + ")"
-	}
-	return b
 }
