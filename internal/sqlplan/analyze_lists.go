@@ -93,7 +93,7 @@ func (a *analysis) unnested(s *source, sc *scope) *relation {
 			a.elements(col, e)
 		}
 		l.cols = append(l.cols, col)
-		out := outCol{lin: lineage{list: col, inst: l.inst, value: a.firstValue(e)}}
+		out := outCol{lin: lineage{list: col, inst: l.inst, value: e.tok + 1}}
 		if len(f.list) == 1 {
 			out.name, out.sure = a.ident(f.aux), true
 			if s.alias >= 0 {
@@ -144,17 +144,6 @@ func (a *analysis) level(l *list) {
 		copy(cells, c.cells)
 		c.cells = cells
 	}
-}
-
-// firstValue returns the first placeholder or literal of an expression, for lineage.value.
-func (a *analysis) firstValue(e *expr) int32 {
-	for i := e.tok; i < e.end; i++ {
-		switch a.toks[i].kind {
-		case tParam, tString, tInteger, tFloat:
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // arrayCast reports whether a cast goes to an array of an unbounded text or binary type.

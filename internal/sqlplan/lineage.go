@@ -381,8 +381,8 @@ func (a *analysis) valuesCore(c *core, sc *scope, res *result) {
 			if lin.encrypted() {
 				a.refuse(RuleExpression, e.tok, lin.col)
 			}
-			if i < len(res.cols) && res.cols[i].lin.value == 0 && lin.col == nil {
-				res.cols[i].lin.value = a.firstValue(e) // also in an expression
+			if i < len(res.cols) && res.cols[i].lin.value == 0 && !lin.null {
+				res.cols[i].lin.value = e.tok + 1 // whatever the expression is: it may be of values
 			}
 		}
 	}
@@ -503,7 +503,7 @@ func (a *analysis) starOf(r *relation, rc *resultCol, sc *scope, res *result) {
 		if !qualified && r.merges(a.f, n) {
 			continue
 		}
-		c := outCol{name: n, sure: a.keepsName(sc, r, n), star: true}
+		c := outCol{name: n, sure: a.keepsName(sc, r, n), star: true, asked: true}
 		if r.table != nil {
 			if col := r.table.Column(n); col != nil && !a.f.otherCase(col, n) {
 				c.lin = lineage{col: col, inst: r.inst}

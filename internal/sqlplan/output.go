@@ -22,7 +22,7 @@ func (a *analysis) emit(stmt int, res *result, end int32) {
 		c := &cols[i]
 		o := &outs[i]
 		o.Partition = -1
-		if c.star && c.sure {
+		if c.star && c.asked && c.sure {
 			o.Name = c.name
 		}
 		if !c.lin.encrypted() {

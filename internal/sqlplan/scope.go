@@ -27,6 +27,7 @@ type outCol struct {
 	sure  bool // the name is certain
 	alias bool // the name was given with AS
 	star  bool // it came from a star
+	asked bool // its name is the catalogue's, from the star of a table
 	lin   lineage
 }
 

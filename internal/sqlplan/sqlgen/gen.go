@@ -1,8 +1,10 @@
 package sqlgen
 
 import (
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	"github.com/asherah-sql/asherah-sql/dialect"
@@ -27,6 +29,7 @@ type Generator struct {
 	depth  int
 	rels   [][]relation // by scope, innermost last
 	ctes   []relation
+	made   []any   // values of all placeholders, whether they are in the text or not
 	tricks float64 // how often something is done that is likely to be refused
 }
 
@@ -177,30 +180,46 @@ func (g *Generator) value(v any) string {
 	return "NULL"
 }
 
+// param writes a placeholder, whose form and number bind decides.
 func (g *Generator) param(v any) string {
-	if len(g.Args) > 0 && g.style != 0 && !g.my && g.p(0.08) {
-		n := g.IntN(len(g.Args))
-		if g.pg {
-			return fmt.Sprintf("$%d", n+1)
+	if len(g.made) > 0 && (g.pg || !g.my && g.style != 0) && g.p(0.08) {
+		n := g.IntN(len(g.made))
+		if x, ok := g.made[n].(string); !ok || g.Secret == "" || !strings.HasPrefix(x, g.Secret) {
+			return fmt.Sprintf("\x00%d\x00", n) // a secret may not have come into the text elsewhere
 		}
-		if g.style == 1 {
-			return fmt.Sprintf("?%d", n+1)
+	}
+	g.made = append(g.made, v)
+	return fmt.Sprintf("\x00%d\x00", len(g.made)-1)
+}
+
+// bind gives the placeholders that came into the text their form, and makes Args: not all that was made was used.
+func (g *Generator) bind(text string) string {
+	var b strings.Builder
+	numbers := map[string]int{}
+	for i, part := range strings.Split(text, "\x00") {
+		if i%2 == 0 {
+			b.WriteString(part)
+			continue
 		}
-		return fmt.Sprintf(":p%d", n+1)
+		made, _ := strconv.Atoi(part)
+		n, ok := numbers[part]
+		if !ok || g.my || !g.pg && g.style == 0 {
+			g.Args = append(g.Args, g.made[made])
+			n = len(g.Args)
+			numbers[part] = n
+		}
+		switch {
+		case g.pg:
+			fmt.Fprintf(&b, "$%d", n)
+		case !g.my && g.style == 1:
+			fmt.Fprintf(&b, "?%d", n)
+		case !g.my && g.style == 2:
+			fmt.Fprintf(&b, ":p%d", n)
+		default:
+			b.WriteByte('?')
+		}
 	}
-	g.Args = append(g.Args, v)
-	if g.pg {
-		return fmt.Sprintf("$%d", len(g.Args))
-	}
-	switch {
-	case g.my:
-		return "?"
-	case g.style == 1:
-		return fmt.Sprintf("?%d", len(g.Args))
-	case g.style == 2:
-		return fmt.Sprintf(":p%d", len(g.Args))
-	}
-	return "?"
+	return b.String()
 }
 
 // marker is a string value.
@@ -956,8 +975,22 @@ func (g *Generator) delete() string {
 	return with + "DELETE FROM " + text + " WHERE " + g.pred() + g.returning(t)
 }
 
+// Bind returns Args as database/sql takes them.
+func (g *Generator) Bind() []any {
+	if g.pg || g.my || g.style != 2 {
+		return g.Args
+	}
+	args := make([]any, len(g.Args))
+	for i, v := range g.Args {
+		args[i] = sql.Named(fmt.Sprint("p", i+1), v)
+	}
+	return args
+}
+
 // Statement writes one statement.
-func (g *Generator) Statement() string {
+func (g *Generator) Statement() string { return g.bind(g.statement()) }
+
+func (g *Generator) statement() string {
 	g.rels = [][]relation{nil}
 	explain := ""
 	if g.p(0.01) {
