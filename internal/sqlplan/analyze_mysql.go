@@ -228,15 +228,29 @@ func (a *analysis) multiUpdate(s *stmt, i int, root *scope) {
 	a.limit(u.limit, u.offset, root)
 }
 
-// assignedTo returns the number of the registered relation whose column a token of SET names, or -1.
-func (a *analysis) assignedTo(sc *scope, tok int32) int {
-	schema, table := "", ""
+// setQualifiers refuses an assignment to a column of another table than the one that is updated.
+func (a *analysis) setQualifiers(w *writer, set []assign) {
+	for _, s := range set {
+		if schema, table := a.qualifier(s.cols[0]); table != "" && !w.rel.answersTo(a.f, schema, table) {
+			a.refuse(RuleUnknownQualifier, s.cols[0], nil)
+		}
+	}
+}
+
+// qualifier returns what stands before the name of a column.
+func (a *analysis) qualifier(tok int32) (schema, table string) {
 	if a.toks[tok-1].kind == tDot {
 		table = a.ident(tok - 2)
 		if a.toks[tok-3].kind == tDot {
 			schema = a.ident(tok - 4)
 		}
 	}
+	return schema, table
+}
+
+// assignedTo returns the number of the registered relation whose column a token of SET names, or -1.
+func (a *analysis) assignedTo(sc *scope, tok int32) int {
+	schema, table := a.qualifier(tok)
 	found := -1
 	for n, r := range sc.rels {
 		switch {

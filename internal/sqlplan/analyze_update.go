@@ -23,6 +23,9 @@ func (a *analysis) updateStatement(s *stmt, i int, root *scope) {
 		return
 	}
 	w := a.writer(&u.target, root)
+	if a.f.mysql {
+		a.setQualifiers(&w, u.set)
+	}
 	a.updateFrom(&w, u.from, root)
 	list := a.assignments(&w, u.set)
 	if u.where != nil {

@@ -198,6 +198,9 @@ func (p *parser) createTable(d *ddlStmt) {
 		if !p.accept(tComma) {
 			break
 		}
+		if !p.f.isName(p.cur()) {
+			p.fail()
+		}
 	}
 }
 

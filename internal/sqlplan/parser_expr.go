@@ -509,8 +509,11 @@ func (p *parser) bound(end bool) {
 		p.expectKw(kwRow)
 	default:
 		e := p.expr(bpNot)
-		if p.f.mysql && e.op == opColumn {
-			p.fail() // a number, a placeholder or an interval
+		if p.f.mysql {
+			switch e.op {
+			case opColumn, opBetween, opIn, opInSelect, opLike, opIsNull, opNotNull, opEq, opNe, opLess, opNot:
+				p.fail() // a number, a placeholder or an interval
+			}
 		}
 		if !p.acceptAny(kwPreceding, kwFollowing) {
 			p.fail()

@@ -99,6 +99,10 @@ func (p *parser) myInfixWord(l *expr, min int) *expr {
 		if myCollate < min {
 			return nil
 		}
+		switch l.op {
+		case opIsNull, opNotNull, opEq, opNe, opLess, opLike, opIn, opInSelect, opBetween, opAnd, opOr, opNot:
+			p.fail() // it belongs to an operand
+		}
 		p.take()
 		if !p.is(tString) && !p.isKw(kwBinary) {
 			p.name()
@@ -553,7 +557,7 @@ func mysqlTypeName(p *parser) {
 				p.pos += 2
 			}
 			p.myCharset()
-		case (p.word("integer") || p.word("int")) && p.pos > 0 && p.toks[p.pos-1].kind == tWord:
+		case (p.word("integer") || p.word("int")) && p.pos > 0 && p.wordAt(-1, "signed"), (p.word("integer") || p.word("int")) && p.pos > 0 && p.wordAt(-1, "unsigned"):
 			p.take() // SIGNED INTEGER
 		default:
 			return

@@ -125,9 +125,9 @@ func (p *parser) myLimit() (limit, offset *expr) {
 	return limit, offset
 }
 
-// myRowCount parses a number of rows: an integer, a placeholder, or a variable of a stored program.
+// myRowCount parses a number of rows: an integer or a placeholder.
 func (p *parser) myRowCount() *expr {
-	if !p.is(tInteger) && !p.is(tParam) && !p.f.isName(p.cur()) {
+	if !p.is(tInteger) && !p.is(tParam) {
 		p.fail()
 	}
 	tok := int32(p.pos)
@@ -490,7 +490,9 @@ func (p *parser) myIndexHints() {
 			}
 		}
 		p.expect(tRParen)
-		p.accept(tComma)
+		if p.is(tComma) && (p.peek(1).kw == kwUse || p.peek(1).kw == kwIgnore) {
+			p.pos++
+		}
 	}
 }
 

@@ -207,11 +207,11 @@ func (p *parser) myDelete(w *with) *deleteStmt {
 func (p *parser) myTargets() {
 	for {
 		p.name()
-		for p.accept(tDot) {
-			if p.accept(tStar) {
-				break
-			}
+		if p.accept(tDot) && !p.accept(tStar) {
 			p.name()
+			if p.accept(tDot) {
+				p.expect(tStar)
+			}
 		}
 		if !p.accept(tComma) {
 			return

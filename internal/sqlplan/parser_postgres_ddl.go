@@ -342,7 +342,7 @@ func (p *parser) pgIndexElement() *expr {
 	at := p.pos
 	e := postgresPrefix(p)
 	switch e.op {
-	case opColumn, opFunc, opParen, opRow, opSubquery:
+	case opColumn, opFunc, opParen, opSubquery:
 	default:
 		p.pos = at
 		p.fail()

@@ -285,7 +285,7 @@ func bareNull(e *expr) bool {
 	return false
 }
 
-// pgRestricted refuses NOT in the operand that began at token first and ends here, but for parentheses and CASE:
+// pgRestricted refuses NOT and COLLATE in the operand that began at token first and ends here, but for parentheses and CASE:
 // only some operators can stand there.
 func (p *parser) pgRestricted(first int) {
 	depth := 0
@@ -296,6 +296,9 @@ func (p *parser) pgRestricted(first int) {
 		case t.kind == tRParen, t.kind == tRBracket, t.kw == kwEnd:
 			depth--
 		case t.kw == kwNot && depth == 0 && (i == first || p.toks[i-1].kw != kwIs && p.toks[i-1].kind != tDot):
+			p.pos = i
+			p.fail()
+		case t.kw == kwCollate && depth == 0 && i > first && p.toks[i-1].kind != tDot:
 			p.pos = i
 			p.fail()
 		}
@@ -425,7 +428,11 @@ func postgresPrefix(p *parser) *expr {
 	switch t.kind {
 	case tLParen:
 		p.take()
-		return p.pgFields(p.pgParenthesized(tok))
+		e := p.pgParenthesized(tok)
+		if e.op == opRow && p.is(tDot) {
+			p.fail() // only a row written with ROW in parentheses has fields
+		}
+		return p.pgFields(e)
 	case tInteger, tFloat:
 		return leaf(opNumber)
 	case tString:
@@ -572,7 +579,7 @@ func (p *parser) pgPrefixWord(tok int32) *expr {
 	case kwSpecialCall:
 		// The grammar of XML and JSON constructors isn't known, beyond that of plain calls.
 	}
-	if p.word("operator") && call && p.peek(2).kind != tRParen && !p.pgIsExprAt(2) {
+	if p.word("operator") && call && (p.peek(2).kind == tRParen || !p.pgIsExprAt(2)) {
 		p.pgNamedOperator()
 		return p.over(opOperator, tok, p.expr(pgOperator+1), nil)
 	}
@@ -804,6 +811,9 @@ func (p *parser) pgCall(tok, last int32) *expr {
 			p.fail()
 		}
 	default:
+		if kw == kwCall && (p.isKw(kwDistinct) || p.isKw(kwAll) || p.isKw(kwVariadic)) {
+			p.fail() // GREATEST and the like are no functions
+		}
 		x.distinct = p.acceptKw(kwDistinct)
 		all := x.distinct || p.acceptKw(kwAll)
 		for {
@@ -1012,6 +1022,9 @@ func postgresTypeName(p *parser) {
 		p.fail() // it may name a column, not a type
 	}
 	p.take()
+	if p.is(tDot) && t.kind == tWord && p.f.words.classes[t.kw] == nameWord && t.kw != kwNone {
+		p.fail() // these types have no schema
+	}
 	for p.is(tDot) {
 		p.take()
 		p.label()

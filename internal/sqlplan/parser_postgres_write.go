@@ -3,14 +3,12 @@ package sqlplan
 // pgTarget parses the table that a statement writes.
 func (p *parser) pgTarget(only, bareAlias bool) target {
 	t := target{alias: -1, tok: int32(p.pos)}
-	paren := false
-	if only && p.acceptKw(kwOnly) {
-		paren = p.accept(tLParen)
-	}
+	alone := only && p.acceptKw(kwOnly)
+	paren := alone && p.accept(tLParen)
 	t.name = p.pgName()
 	if paren {
 		p.expect(tRParen)
-	} else if only {
+	} else if only && !alone {
 		p.accept(tStar)
 	}
 	switch {

@@ -310,6 +310,22 @@ func (c *comparison) facts(text string, p *sqlplan.Plan, facts []oracle.Facts) {
 	}
 	var ours []store
 	for _, v := range p.Values {
+		if v.Unused {
+			for _, f := range facts {
+				for _, s := range f.Stores {
+					c.unread(text, p, &v, s.Offset, "a value is taken for unused that is stored")
+				}
+				for _, at := range f.Reads {
+					c.unread(text, p, &v, at, "a value is taken for unused that is read")
+				}
+			}
+			continue
+		}
+		for _, f := range facts {
+			for _, at := range f.Reads {
+				c.unread(text, p, &v, at, "a value is sealed that is read too")
+			}
+		}
 		key := v.Column.Table.Name + "." + v.Column.Name
 		if l := v.Source.Literal; l != nil {
 			ours = append(ours, store{l.Offset, l.End, key, false})
@@ -353,6 +369,19 @@ func (c *comparison) facts(text string, p *sqlplan.Plan, facts []oracle.Facts) {
 		if !o.hit {
 			c.differ("a value is sealed that isn't stored", fmt.Sprintf("%s\n        at %d for %s", text, o.from, o.column))
 		}
+	}
+}
+
+// unread notes a difference when a token is the value v.
+func (c *comparison) unread(text string, p *sqlplan.Plan, v *sqlplan.Value, at int, kind string) {
+	hit := false
+	if l := v.Source.Literal; l != nil {
+		hit = l.Offset <= at && at < l.End
+	} else {
+		hit = slices.Contains(p.Params[v.Source.Param-1].Offsets, at)
+	}
+	if hit {
+		c.differ(kind, fmt.Sprintf("%s\n        at %d for %s", text, at, v.Column))
 	}
 }
 

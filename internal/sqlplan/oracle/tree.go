@@ -134,6 +134,8 @@ type Source struct {
 	Query   *Query
 	Lateral bool
 	Exprs   []*Expr // arguments
+	Arrays  bool    // a function that makes rows of its arguments, a column of each array
+	Number  bool    // with a column that numbers the rows
 
 	Left, Right *Source
 	Natural     bool
@@ -163,6 +165,7 @@ const (
 	Field // of a row
 	Row
 	Values // of MySQL: VALUES(column)
+	Array  // of Kids
 )
 
 // Expr is an expression.

@@ -126,6 +126,7 @@ func Walk(r *Rules, tables []Table, stmts []*Stmt) []Facts {
 			w.f.Outputs = make([]string, len(cols))
 			for j, c := range cols {
 				w.f.Outputs[j] = c.lin.enc
+				w.read(c.lin)
 				if r := c.lin.row; r != nil && r.encrypted() != "" {
 					w.misuse("a whole row", r.encrypted())
 				}
@@ -329,12 +330,15 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 		if w.tables[s.Name] != nil && w.rules.ByTableName {
 			w.f.Invalid = "a table called as a function"
 		}
-		for _, e := range s.Exprs {
-			w.use("an argument", e, left, en)
-		}
 		name := s.Alias
 		if name == "" {
 			name = s.Name
+		}
+		if s.Arrays {
+			return one(w.arrays(s, name, left, en))
+		}
+		for _, e := range s.Exprs {
+			w.use("an argument", e, left, en)
 		}
 		r := &rel{name: name, open: true}
 		for _, c := range s.Columns {
@@ -390,8 +394,11 @@ func (w *walker) source(s *Source, left, outer *frame, en *env) item {
 			if x.learn != nil {
 				w.learnColumn(x.learn, n)
 			}
-			if v, ok := x.find(n); ok && v.enc != "" && !x.hidden[n] {
-				w.misuse("a column that a join merges", v.enc)
+			if v, ok := x.find(n); ok && !x.hidden[n] {
+				w.read(v)
+				if v.enc != "" {
+					w.misuse("a column that a join merges", v.enc)
+				}
 			}
 		}
 		for _, x := range r.rels {
@@ -612,6 +619,7 @@ func (w *walker) body(q *Query, outer *frame, en *env, self *cteDef) []column {
 	w.sorted("ORDER BY", q.Order, named, sc, en, true)
 	if q.Distinct && q.On == nil {
 		for _, c := range cols {
+			w.read(c.lin)
 			if c.lin.enc != "" {
 				w.misuse("DISTINCT", c.lin.enc)
 			}
@@ -675,6 +683,10 @@ func (w *walker) merge(l, r []column, q *Query) []column {
 		enc := a.enc
 		if enc == "" {
 			enc = b.enc
+		}
+		if q.Op != "union" || !q.All {
+			w.read(a)
+			w.read(b)
 		}
 		if a.row != nil && a.row.encrypted() != "" {
 			w.misuse("a set operation", a.row.encrypted())
@@ -782,8 +794,66 @@ func (w *walker) known(name string, sc *frame) bool {
 	return false
 }
 
+// arrays makes the table that rows of arrays are.
+func (w *walker) arrays(s *Source, name string, left *frame, en *env) *rel {
+	r := &rel{name: name}
+	for i, e := range s.Exprs {
+		c := column{s.Name, w.array(e, left, en)}
+		switch {
+		case i < len(s.Columns):
+			c.name = s.Columns[i]
+		case len(s.Exprs) == 1:
+			c.name = name
+		}
+		r.cols = append(r.cols, c)
+	}
+	if s.Number {
+		c := column{"ordinality", lin{other: true}}
+		if n := len(s.Exprs); n < len(s.Columns) {
+			c.name = s.Columns[n]
+		}
+		r.cols = append(r.cols, c)
+	}
+	return r
+}
+
+// array returns what the elements of an array are.
+func (w *walker) array(e *Expr, sc *frame, en *env) lin {
+	switch e.Kind {
+	case Array:
+		all := lin{null: true}
+		for _, k := range e.Kids {
+			all = union(all, w.value(k, sc, en))
+		}
+		return all
+	case TextCast:
+		return w.array(e.Kids[0], sc, en)
+	case Cast:
+		v := w.array(e.Kids[0], sc, en)
+		w.reject("a cast", v)
+		return lin{pos: v.pos, null: v.null, other: true}
+	}
+	return w.value(e, sc, en)
+}
+
+// read notes that a value is used for something else than being stored.
+func (w *walker) read(l lin) {
+	w.f.Reads = append(w.f.Reads, l.pos...)
+	if l.row != nil {
+		for _, c := range l.row.cols {
+			w.f.Reads = append(w.f.Reads, c.lin.pos...)
+		}
+	}
+}
+
 // consume notes a use of a value that isn't allowed of an encrypted column.
 func (w *walker) consume(what string, l lin) {
+	w.read(l)
+	w.reject(what, l)
+}
+
+// reject notes a use that isn't allowed of an encrypted column, and hands the value on.
+func (w *walker) reject(what string, l lin) {
 	if l.enc != "" {
 		w.misuse(what, l.enc)
 	}
@@ -814,8 +884,11 @@ func (w *walker) value(e *Expr, sc *frame, en *env) lin {
 		return w.name(e, sc)
 	case Star:
 		if len(e.Parts) > 0 {
-			if r := w.rel(e.Parts, sc); r != nil && r.encrypted() != "" {
-				w.misuse("all columns as a value", r.encrypted())
+			if r := w.rel(e.Parts, sc); r != nil {
+				w.read(lin{row: r})
+				if r.encrypted() != "" {
+					w.misuse("all columns as a value", r.encrypted())
+				}
 			}
 		}
 		return lin{other: true}
@@ -828,7 +901,7 @@ func (w *walker) value(e *Expr, sc *frame, en *env) lin {
 		return v
 	case Cast:
 		v := w.value(e.Kids[0], sc, en)
-		w.consume("a cast", v)
+		w.reject("a cast", v)
 		v.enc, v.inst, v.row = "", nil, nil
 		v.other = v.other || len(v.pos) > 0
 		return v
@@ -858,6 +931,9 @@ func (w *walker) value(e *Expr, sc *frame, en *env) lin {
 			return lin{other: true}
 		}
 		c, ok := v.row.find(e.Parts[0])
+		if !ok {
+			w.read(v)
+		}
 		if !ok && v.row.encrypted() != "" {
 			w.misuse("a function of a whole row", v.row.encrypted())
 		}

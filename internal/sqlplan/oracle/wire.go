@@ -35,6 +35,7 @@ type Facts struct {
 	Kind    string   `json:"k"`
 	Tables  []string `json:"t,omitempty"` // registered tables that it reads or writes
 	Stores  []Store  `json:"s,omitempty"`
+	Reads   []int    `json:"d,omitempty"` // placeholders and literals whose value is used for something else, by offsets
 	Outputs []string `json:"o,omitempty"` // "table.column" of an encrypted one, or ""
 	Misuses []string `json:"m,omitempty"` // of encrypted columns: what must be refused
 	Invalid string   `json:"i,omitempty"` // why the database refuses it although the grammar doesn't

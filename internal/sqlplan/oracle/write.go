@@ -270,17 +270,20 @@ func (w *walker) update(s *Stmt, outer *frame, en *env) []column {
 	r := w.target(s.Target)
 	sc := &frame{parent: outer, rels: []*rel{r}, star: r.cols}
 	in := &frame{parent: outer}
-	if w.rules.FromSeesWrite {
+	// Several are joined before they meet the table that is written.
+	sees := w.rules.FromSeesWrite && len(s.From) == 1 && s.From[0].Kind != Join
+	if sees {
 		in = &frame{parent: outer, rels: []*rel{r}}
 	}
 	saved := w.lateOn
 	w.lateOn = nil
 	w.from(s.From, in, outer, en)
-	if w.rules.FromSeesWrite {
-		in.rels = in.rels[1:]
+	on := in
+	if sees {
+		in.rels, on = in.rels[1:], sc
 	}
 	for _, l := range w.lateOn {
-		w.use("a join's condition", l.e, sc, l.en)
+		w.use("a join's condition", l.e, on, l.en)
 	}
 	w.lateOn = saved
 	sc.rels = append(sc.rels, in.rels...)

@@ -411,6 +411,7 @@ func source(n *pg.Node) *oracle.Source {
 			}
 		}
 		alias(s, r.Alias)
+		unnest(s, r)
 		for _, c := range r.Coldeflist {
 			s.Columns = append(s.Columns, c.GetColumnDef().GetColname())
 		}
@@ -427,6 +428,41 @@ func source(n *pg.Node) *oracle.Source {
 		return alias(s, x.JsonTable.Alias)
 	}
 	return s
+}
+
+// unnest takes UNNEST apart, if the function is that.
+func unnest(s *oracle.Source, r *pg.RangeFunction) {
+	if len(r.Functions) != 1 || r.IsRowsfrom || len(r.Coldeflist) > 0 {
+		return
+	}
+	f := r.Functions[0].GetList().GetItems()[0].GetFuncCall()
+	if f == nil || f.FuncVariadic || f.AggStar || f.AggDistinct || f.AggFilter != nil || f.Over != nil || len(f.AggOrder) > 0 || len(f.Args) == 0 {
+		return
+	}
+	if list := names(f.Funcname); list[len(list)-1] != "unnest" || len(list) > 1 && list[0] != "pg_catalog" {
+		return
+	}
+	s.Exprs, s.Arrays, s.Number = nil, true, r.Ordinality
+	for _, a := range f.Args {
+		s.Exprs = append(s.Exprs, array(a))
+	}
+}
+
+// array is expr for an array whose elements matter.
+func array(n *pg.Node) *oracle.Expr {
+	switch x := n.GetNode().(type) {
+	case *pg.Node_AArrayExpr:
+		return &oracle.Expr{Kind: oracle.Array, Kids: some(x.AArrayExpr.Elements...)}
+	case *pg.Node_TypeCast:
+		e := &oracle.Expr{Kind: oracle.Cast, Kids: []*oracle.Expr{array(x.TypeCast.Arg)}}
+		t := x.TypeCast.TypeName
+		list := names(t.GetNames())
+		if len(list) > 0 && keeps[list[len(list)-1]] && len(t.Typmods) == 0 && len(t.ArrayBounds) == 1 && !t.Setof && (len(list) == 1 || list[0] == "pg_catalog") {
+			e.Kind = oracle.TextCast
+		}
+		return e
+	}
+	return expr(n)
 }
 
 // keeps are the types to which a cast changes no character.
