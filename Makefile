@@ -21,7 +21,7 @@ reported = report=$$(mktemp) || exit 1; (export ASHERAH_TEST_REPORT="$$report"; 
 	rm -f "$$report"; exit $$status
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test foreign galera oracle race fuzz lint bench quickstart
+.PHONY: help setup test foreign galera soundness oracle race fuzz lint bench quickstart
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,11 @@ galera: setup ## keys made at three nodes of a MariaDB cluster at once (half a m
 	@$(GO) vet -tags galera ./driver/mysql && \
 	ASHERAH_TEST_REQUIRE=mariadb $(GO) test -tags galera -count 1 -v -run Galera $(TESTFLAGS) ./driver/mysql
 
-oracle: ## sqlplan's reading of statements against other people's grammars, all of it (ten minutes; test runs a part)
+soundness: ## 20,000 generated statements a database through the driver, and as many planned ones and mutants (ten minutes; test runs a part)
+	@ASHERAH_TEST_REQUIRE=postgres,mariadb $(GO) test -count 1 -timeout 60m -v -run NoGenerated $(TESTFLAGS) ./driver/sqlite ./driver/postgres ./driver/mysql -marked 20000 && \
+	ASHERAH_TEST_REQUIRE=postgres,mariadb $(GO) test -count 1 -timeout 60m -v -run Sound $(TESTFLAGS) ./internal/sqlplan -statements 20000
+
+oracle: ## sqlplan's reading of statements against other people's grammars, all of it (five minutes; test runs a part)
 	@cd internal/sqlplan/oracle && $(GO) test -count 1 -timeout 60m -v $(TESTFLAGS) . -full
 
 race: ## every test under the race detector (needs a C compiler)
