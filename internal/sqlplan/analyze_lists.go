@@ -264,6 +264,9 @@ func (a *analysis) partitionsOf(v, p *listedValue, compared bool) func(row int) 
 		if !s.isPartitionSource() {
 			a.refuse(RulePartitionValue, cell.tok, col.Partition)
 		}
+		if s.src.Param > 0 && a.f.mysql && a.mode.MariaDB {
+			a.refuseParam(RuleListParam, cell.tok, col.Partition, cell)
+		}
 		part.Sources = []Source{s.src}
 		return part
 	}
@@ -359,6 +362,9 @@ func (a *analysis) sealColumn(c *listColumn) {
 		s := a.listedSource(c.to, c, e, false)
 		if s.kind == storedNull {
 			continue
+		}
+		if s.src.Param > 0 && a.f.mysql && a.mode.MariaDB {
+			a.refuseParam(RuleListParam, e.tok, c.to, e)
 		}
 		row := n
 		if c.array {

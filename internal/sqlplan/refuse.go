@@ -76,6 +76,9 @@ const (
 	RuleStoredNumber = "a number out of range for an encrypted column"
 	// RuleListUsed: of a list of rows, what is sealed is compared, computed with or returned as well.
 	RuleListUsed = "a column of a list that is stored into an encrypted column and read for something else"
+	// RuleListParam: MariaDB 10.11 stores an empty string in the place of such a placeholder, or says that it is too long,
+	// unless the driver puts it into the text.
+	RuleListParam = "a placeholder in a list of VALUES, which MariaDB may lose"
 	// RuleListTwice: a column of a list of rows would have to be sealed for two places.
 	RuleListTwice = "a column of a list that is stored into two encrypted columns or for two partitions"
 	// RuleShadow: a value that is meant for an encrypted column would be sent in the clear.
@@ -210,6 +213,7 @@ var remedies = map[string]string{
 	RuleStoredNumber:       "pass the value as an argument",
 	RuleStoredTwice:        "assign it once",
 	RuleListUsed:           "give the list another column for it",
+	RuleListParam:          "use INSERT … VALUES, or send a statement for each row",
 	RuleListTwice:          "give the list a column for each",
 	RuleShadow:             "leave the column out, or send a statement for each row with placeholders in VALUES or SET",
 	RuleStoredPart:         "assign the whole column",
