@@ -14,10 +14,10 @@ import (
 func benchmarkAnalyze(b *testing.B, query string) { benchmarkOf(b, dialect.SQLite, query) }
 
 func benchmarkOf(b *testing.B, d dialect.Dialect, query string) {
-	an := analyzerOf(d)
+	an, mode := analyzerOf(d), modeOf(d)
 	cat := &mapCatalog{tables: testTables, asked: map[TableName]bool{}}
 	for {
-		_, err := an.Analyze(query, Mode{}, cat)
+		_, err := an.Analyze(query, mode, cat)
 		if need, ok := err.(*NeedColumns); ok {
 			for _, n := range need.Tables {
 				cat.asked[n] = true
@@ -32,7 +32,7 @@ func benchmarkOf(b *testing.B, d dialect.Dialect, query string) {
 	b.SetBytes(int64(len(query)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := an.Analyze(query, Mode{}, cat); err != nil {
+		if _, err := an.Analyze(query, mode, cat); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -157,4 +157,19 @@ func BenchmarkPostgresMentionsPerKiB(b *testing.B) {
 			b.Fatal("mentioned")
 		}
 	}
+}
+
+// And on MySQL.
+
+func BenchmarkMySQLSimpleInsert(b *testing.B) {
+	benchmarkOf(b, dialect.MySQL, "INSERT INTO users (tenant_id, email, ssn, name) VALUES (?, ?, ?, ?)")
+}
+
+func BenchmarkMySQLInsertOf100Rows(b *testing.B) {
+	benchmarkOf(b, dialect.MySQL, "INSERT INTO users (tenant_id, email, ssn, name) VALUES "+
+		strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", 100), ", "))
+}
+
+func BenchmarkMySQLUpdate(b *testing.B) {
+	benchmarkOf(b, dialect.MySQL, "UPDATE `users` SET `email`=?,`name`=? WHERE `users`.`id` = ? AND `tenant_id` = ?")
 }

@@ -13,9 +13,11 @@
 // columns to the outputs (lineage.go), plans the statement kinds (analyze_*.go) and fills a [Plan] (plan.go).
 // The reasons for refusals are constants in refuse.go.
 //
+// Rows that a statement brings along and reads like a table are followed in analyze_lists.go.
+//
 // What differs between databases is data and a few functions with the same names in each: the facts in
-// dialect_sqlite.go and dialect_postgres.go, with PostgreSQL's tokens and grammar in lexer_postgres.go and
-// parser_postgres*.go. What of a connection's settings decides how a text is read is a [Mode]. Adding a
+// dialect_<database>.go, with PostgreSQL's and MySQL's tokens and grammars in lexer_<database>.go and
+// parser_<database>*.go, and what only their statements have in analyze_<database>.go. What of a connection's settings decides how a text is read is a [Mode]. Adding a
 // database means adding such files.
 //
 // Argument values never reach this package, and no text of a literal appears in its errors.
